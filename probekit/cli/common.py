@@ -1,0 +1,93 @@
+"""What every command shares: the options they have in common, progress on stderr, JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from probekit.glossary import Progress
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
+device_option = click.option("--device", default=None, help="cpu, cuda, cuda:1 ...; default: the first CUDA device, else cpu.")
+format_option = click.option("--format", "data_format", default=None, help="Format of --data where it cannot be told.")
+
+
+def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several click options as one decorator, in the order in which help shows them."""
+
+    def apply(function: Any) -> Any:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+def say(message: str) -> None:
+    """A line for the person, on stderr."""
+    click.echo(message, err=True)
+
+
+def emit(document: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A progress callback: a bar with rate and time left on a terminal, else one line per stage and per 30 s."""
+    if sys.stderr.isatty():
+        with _bars() as callback:
+            yield callback
+    else:
+        yield _lines()
+
+
+def _lines() -> Progress:
+    last: dict[str, float] = {}
+    begun: dict[str, float] = {}
+
+    def show(stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        begun.setdefault(stage, now)
+        if done < total and now - last.get(stage, -1e9) < 30:
+            return
+        last[stage] = now
+        seconds = now - begun[stage]
+        rate = f", {done / seconds:,.0f}/s" if done and seconds > 1 else ""
+        say(f"{stage}: {done:,}/{total:,}{rate}")
+
+    return show
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress as RichProgress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    tasks: dict[str, TaskID] = {}
+    with RichProgress(*columns, console=Console(stderr=True)) as bars:
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(escape(stage), total=total, rate="")
+            speed = bars.tasks[list(tasks).index(stage)].speed
+            bars.update(tasks[stage], completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
+
+        yield show
