@@ -1,1 +1,72 @@
-"""probekit: what a Transformer knows about language, in which layer, and how sure you may be."""
+"""probekit: what a Transformer knows about language, in which layer, and how sure you may be.
+
+Names are flat and loaded when they are first used: importing probekit loads neither numpy nor torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "Activations": "probekit.activations.activations",
+    "Corpus": "probekit.data.corpus",
+    "LinearProbe": "probekit.estimators.linear",
+    "LinearProbeRegressor": "probekit.estimators.linear",
+    "MLPProbe": "probekit.estimators.mlp",
+    "MLPProbeRegressor": "probekit.estimators.mlp",
+    "Measurement": "probekit.results.measurement",
+    "ProbekitError": "probekit.errors",
+    "Run": "probekit.results.run",
+    "Sentence": "probekit.data.sentence",
+    "Store": "probekit.activations.store",
+    "Task": "probekit.data.task",
+    "compare": "probekit.results.compare",
+    "extract": "probekit.activations.extract",
+    "generate_corpus": "probekit.data.grammar",
+    "list_tasks": "probekit.data.task",
+    "load_model": "probekit.models.load",
+    "load_probe": "probekit.estimators.save",
+    "load_task": "probekit.data.task",
+    "plot": "probekit.report.plot",
+    "probe_layers": "probekit.probing.sweep",
+    "random_twin": "probekit.models.twins",
+    "random_twins": "probekit.models.twins",
+    "read_cola": "probekit.data.read_cola",
+    "read_columns": "probekit.data.read_columns",
+    "read_conllu": "probekit.data.read_conllu",
+    "read_corpus": "probekit.data.read_corpus",
+    "read_hub": "probekit.data.read_hub",
+    "read_sst": "probekit.data.read_sst",
+    "read_table": "probekit.data.read_table",
+    "read_text": "probekit.data.read_text",
+    "read_trec": "probekit.data.read_trec",
+    "run_experiment": "probekit.experiment.run",
+    "save_probe": "probekit.estimators.save",
+    "write_conllu": "probekit.data.write_conllu",
+    "write_report": "probekit.report.write",
+}
+
+__all__ = sorted([*_HOMES, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("probekit-nlp")
+    if name not in _HOMES:
+        from probekit.errors import did_you_mean
+
+        raise AttributeError(f"probekit has no {name!r}; {did_you_mean(name, _HOMES)}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value  # the next look-up does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if TYPE_CHECKING:
+    __version__: str
