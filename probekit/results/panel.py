@@ -1,0 +1,133 @@
+"""A picture before it is drawn: kind, arrays, words. Analyses make panels; only the report draws them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from probekit.errors import DataError, did_you_mean
+from probekit.results.bundle import load_bundle, save_bundle
+
+Array = np.ndarray[Any, Any]
+
+STYLES = ("task", "control", "twin", "baseline", "difference")
+FORMATS = ("text", "int", "score", "p", "seconds")
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Frozen picture data.
+
+    "layer-curve"
+        labels: layers [str], x_label, y_label, series [{"name", "style"}], style one of `STYLES`;
+        optional reference {"value", "name"}: a thin horizontal line; optional y_range [low, high].
+        arrays: value, low, high float64[series, layers]; NaN = not measured.
+    "heatmap"
+        labels: rows, columns, row_label, column_label, value_label; optional range [low, high].
+        arrays: value float64[rows, columns], NaN = not defined; optional n int64[rows].
+    "confusion"
+        labels: classes; arrays: counts int64[gold, predicted].
+    "table"
+        labels: columns, rows (lists of text, number or None), formats per column, each one of `FORMATS`.
+    "sentence"
+        labels: text.
+
+    `name` is a slug and becomes a file name; `caption` is a full sentence. Raises DataError where the data do
+    not fit the kind.
+
+    >>> Panel("sentence", "best-layer", "Best layer", labels={"text": "Layer 3."}).kind
+    'sentence'
+    """
+
+    kind: str
+    name: str
+    title: str
+    caption: str = ""
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in CHECKS:
+            raise DataError(f"no panel kind {self.kind!r}; {did_you_mean(self.kind, CHECKS)}")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,99}", self.name):
+            raise DataError(f"panel name {self.name!r} must be a slug of at most 100 characters: a-z 0-9 - .")
+        arrays = {name: np.array(array) for name, array in self.arrays.items()}
+        for array in arrays.values():
+            array.flags.writeable = False
+        object.__setattr__(self, "arrays", arrays)
+        object.__setattr__(self, "labels", dict(self.labels))
+        CHECKS[self.kind](self)
+
+    def save(self, stem: str | Path) -> None:
+        """Write `<stem>.safetensors` and `<stem>.json`. Raises DiskError."""
+        words = {"kind": self.kind, "name": self.name, "title": self.title, "caption": self.caption}
+        save_bundle(stem, self.arrays, {**words, "labels": dict(self.labels)})
+
+    @classmethod
+    def load(cls, stem: str | Path) -> Panel:
+        """Read a panel back. Raises DataError where a file is absent, StoreError where one is damaged."""
+        arrays, words = load_bundle(stem)
+        return cls(arrays=arrays, **words)
+
+
+def _need(panel: Panel, *names: str) -> list[Any]:
+    for name in names:
+        if name not in panel.labels:
+            raise DataError(f"panel {panel.name!r} ({panel.kind}) lacks the label {name!r}")
+    return [panel.labels[name] for name in names]
+
+
+def _shape(panel: Panel, name: str, *shape: int) -> None:
+    if name not in panel.arrays:
+        raise DataError(f"panel {panel.name!r} ({panel.kind}) lacks the array {name!r}")
+    if panel.arrays[name].shape != shape:
+        found = panel.arrays[name].shape
+        raise DataError(f"panel {panel.name!r}: array {name!r} has shape {found}, its labels ask for {shape}")
+
+
+def _layer_curve(panel: Panel) -> None:
+    layers, series, _, _ = _need(panel, "layers", "series", "x_label", "y_label")
+    for one in series:
+        if one.get("style") not in STYLES or "name" not in one:
+            raise DataError(f"panel {panel.name!r}: series {one!r} needs a name and one style of {STYLES}")
+    for name in ("value", "low", "high"):
+        _shape(panel, name, len(series), len(layers))
+
+
+def _heatmap(panel: Panel) -> None:
+    rows, columns, *_ = _need(panel, "rows", "columns", "row_label", "column_label", "value_label")
+    _shape(panel, "value", len(rows), len(columns))
+    if "n" in panel.arrays:
+        _shape(panel, "n", len(rows))
+
+
+def _confusion(panel: Panel) -> None:
+    (classes,) = _need(panel, "classes")
+    _shape(panel, "counts", len(classes), len(classes))
+
+
+def _table(panel: Panel) -> None:
+    columns, rows, formats = _need(panel, "columns", "rows", "formats")
+    if len(formats) != len(columns) or not set(formats) <= set(FORMATS):
+        raise DataError(f"panel {panel.name!r}: one format of {FORMATS} per column; got {formats}")
+    for row in rows:
+        if len(row) != len(columns):
+            raise DataError(f"panel {panel.name!r}: {len(row)} cells under {len(columns)} columns: {row}")
+
+
+def _sentence(panel: Panel) -> None:
+    _need(panel, "text")
+
+
+CHECKS: dict[str, Callable[[Panel], None]] = {
+    "layer-curve": _layer_curve,
+    "heatmap": _heatmap,
+    "confusion": _confusion,
+    "table": _table,
+    "sentence": _sentence,
+}
