@@ -1,0 +1,132 @@
+"""Is one prediction better than another? Paired by unit, resampled by sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from probekit.errors import DataError
+from probekit.maths.resampling import describe_interval, holm, paired_score_difference
+from probekit.maths.scores import score
+from probekit.results.measurement import Measurement
+from probekit.results.outcomes import Outcomes
+from probekit.results.run import Run
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """after - before on the units that both have: values, difference, interval, p, and units left out."""
+
+    metric: str
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    n: int
+    n_left_out: int
+    resamples: int = 1000
+
+    def measurement(self, **fields: Any) -> Measurement:
+        """The comparison as a row; its metric is "difference in <metric>"."""
+        return Measurement(
+            metric=f"difference in {self.metric}",
+            value=self.difference,
+            low=self.low,
+            high=self.high,
+            interval="paired " + describe_interval(self.resamples),
+            p=self.p,
+            n=self.n,
+            n_left_out=self.n_left_out,
+            **fields,
+        )
+
+
+def compare_outcomes(
+    before: Outcomes,
+    after: Outcomes,
+    *,
+    metric: str | None = None,
+    seed: int = 0,
+    resamples: int = 1000,
+    flips: int = 9999,
+) -> Comparison:
+    """Compare two outcomes of the same units, joined by id, never by position.
+
+    `metric` defaults to accuracy for classes and R2 for numbers. Units that only one side has are counted as
+    left out. Raises DataError where no unit is shared, kinds differ, or gold differs on a shared unit.
+    """
+    if before.kind != after.kind:
+        raise DataError(f"outcomes of {before.kind} and of {after.kind} cannot be compared")
+    place = {unit: i for i, unit in enumerate(after.ids)}
+    shared = [(i, place[unit]) for i, unit in enumerate(before.ids) if unit in place]
+    if not shared:
+        raise DataError("the two outcomes share no unit; compare runs on the same corpus and task")
+    one, two = np.array(shared, dtype=np.int64).T
+    labels = sorted(set(before.labels) | set(after.labels))
+    gold, a = (_recode(x[one], before.labels, labels) for x in (before.gold, before.predicted))
+    other, b = (_recode(x[two], after.labels, labels) for x in (after.gold, after.predicted))
+    if (gold != other).any():
+        unit = before.ids[one[int(np.argmax(gold != other))]]
+        raise DataError(f"gold differs at unit {unit!r}: these are not outcomes of the same task")
+    metric = metric or ("accuracy" if labels else "r2")
+    result = paired_score_difference(
+        metric,
+        gold,
+        b,
+        a,
+        before.cluster[one],
+        n_labels=len(labels),
+        resamples=resamples,
+        flips=flips,
+        seed=seed,
+    )
+    return Comparison(
+        metric=metric,
+        before=score(metric, gold, a, len(labels)),
+        after=score(metric, gold, b, len(labels)),
+        **result._asdict(),
+        n=len(shared),
+        n_left_out=len(set(before.ids) | set(after.ids)) - len(shared),
+        resamples=resamples,
+    )
+
+
+def compare_runs(
+    before: Run, after: Run, *, metric: str | None = None, seed: int = 0, resamples: int = 1000
+) -> list[tuple[str, Comparison, Measurement]]:
+    """Compare every cell that two runs share by name; p adjusted by Holm over all of them.
+
+    Returns (cell, comparison, row). Raises DataError where no cell is shared.
+    """
+    cells = [cell for cell in before.cells() if cell in set(after.cells())]
+    if not cells:
+        raise DataError(f"{before.path} and {after.path} have no cell of the same name to compare")
+    found = []
+    for cell in cells:
+        comparison = compare_outcomes(
+            before.outcomes(cell), after.outcomes(cell), metric=metric, seed=seed, resamples=resamples
+        )
+        found.append((cell, comparison))
+    adjusted = holm(np.array([comparison.p for _, comparison in found]))
+    rows = []
+    for (cell, comparison), p in zip(found, adjusted, strict=True):
+        row = comparison.measurement(group=cell, run=str(after.path), reference=str(before.path))
+        rows.append(
+            (cell, comparison, replace(row, p_adjusted=p, family_size=int((~np.isnan(adjusted)).sum())))
+        )
+    return rows
+
+
+def _recode(codes: Array, labels: tuple[str, ...], union: list[str]) -> Array:
+    """Codes into one side's labels -> codes into the labels of both; -1 (no answer) stays."""
+    if not union:
+        return codes
+    place = np.array([union.index(label) for label in labels] + [-1])
+    recoded: Array = place[codes]
+    return recoded
