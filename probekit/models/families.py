@@ -1,0 +1,94 @@
+"""What differs between architectures: how many pieces fit, which piece starts a decoder, what is built without.
+
+Whatever can be seen on the module itself is looked at there; the table holds the rest, one row per family.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from transformers import MODEL_MAPPING, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+HUGE = 1_000_000
+"""tokenizer.model_max_length beyond this is transformers' way of saying "not known"."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Facts of one architecture that cannot be seen on the module."""
+
+    unbounded: bool = False
+    """Relative positions without an end: any number of pieces can be read."""
+
+
+FAMILIES = {
+    "t5": Family(unbounded=True),
+    "mt5": Family(unbounded=True),
+    "umt5": Family(unbounded=True),
+    "longt5": Family(unbounded=True),
+    "switch_transformers": Family(unbounded=True),
+    "bloom": Family(unbounded=True),
+    "xlnet": Family(unbounded=True),
+    "mamba": Family(unbounded=True),
+    "mamba2": Family(unbounded=True),
+}
+
+
+def max_pieces(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The most pieces, special ones included, that one input may have; None where there is no limit.
+
+    RoBERTa's positions start after the padding index, so 514 rows hold 512 pieces. An encoder-decoder loses one
+    place to the start piece of its decoder.
+    """
+    if FAMILIES.get(module.config.model_type, Family()).unbounded:
+        return None
+    limits = [int(tokenizer.model_max_length)] if tokenizer.model_max_length < HUGE else []
+    positions = getattr(module.config, "max_position_embeddings", None)
+    if isinstance(positions, int) and positions > 0:
+        limits.append(positions - (1 if module.config.is_encoder_decoder else 0))
+    for name, part in module.named_modules():
+        if (
+            name.endswith("position_embeddings")
+            and isinstance(part, nn.Embedding)
+            and part.padding_idx is not None
+        ):
+            limits.append(part.num_embeddings - part.padding_idx - 1)
+    return min(limits, default=None)
+
+
+def start_piece(config: PretrainedConfig, generation_start: int | None) -> int | None:
+    """The piece in front of what the decoder of an encoder-decoder reads; None for every other model."""
+    if not config.is_encoder_decoder:
+        return None
+    for piece in (getattr(config, "decoder_start_token_id", None), generation_start, config.pad_token_id):
+        if isinstance(piece, int):
+            return piece
+    return 0
+
+
+def model_class(config: PretrainedConfig) -> type[PreTrainedModel] | None:
+    """The base class that AutoModel builds for a configuration; None where transformers knows none."""
+    try:
+        known: Any = MODEL_MAPPING[type(config)]
+    except KeyError:
+        return None
+    return known[0] if isinstance(known, tuple) else known
+
+
+def building_options(config: PretrainedConfig) -> dict[str, Any]:
+    """Arguments that leave out a pooler, which no hidden state reads and many checkpoints lack."""
+    known = model_class(config)
+    if known is not None and "add_pooling_layer" in inspect.signature(known.__init__).parameters:
+        return {"add_pooling_layer": False}
+    return {}
+
+
+def attention_in_force(config: PretrainedConfig, asked: str) -> str:
+    """The attention implementation asked for, or ``eager`` where the family has no ``sdpa``."""
+    known = model_class(config)
+    if asked == "sdpa" and known is not None and not getattr(known, "_supports_sdpa", False):
+        return "eager"
+    return asked

@@ -1,0 +1,233 @@
+"""A frozen Transformer and what the other rooms need to know of it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import transformers
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from probekit.errors import ConfigError, ModelError, did_you_mean
+from probekit.glossary import Layer, ModelKind, layer_name
+
+STACKS = ("encoder", "decoder")
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Model:
+    """A Transformer in evaluation mode without gradients, its tokenizer, and facts about both.
+
+    Made by `load_model` and `random_twin`. ``layers`` are the names that can be asked for: ``"0"`` is the output of
+    the embedding, ``"i"`` the output of block i before any final norm, and ``"final"`` the state after the final
+    norm, listed only where it differs from the last block. An encoder-decoder has ``"encoder.0"`` ... and
+    ``"decoder.0"`` ... instead. ``fingerprint`` depends on the weights in memory and on how they are used, never on
+    the name or the folder.
+    """
+
+    name: str
+    revision: str
+    kind: ModelKind
+    family: str
+    module: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    layers: tuple[Layer, ...]
+    dim: int
+    max_pieces: int | None
+    device: str
+    dtype: str
+    attention: str
+    fingerprint: str
+    tokenizer_fingerprint: str
+    start_piece: int | None = field(default=None)
+    """The piece that stands in front of what a decoder of an encoder-decoder reads."""
+
+    @property
+    def pad_piece(self) -> int:
+        """The id to fill shorter rows of a batch with; what it is does not matter under an attention mask."""
+        for piece in (
+            self.tokenizer.pad_token_id,
+            self.module.config.pad_token_id,
+            self.tokenizer.eos_token_id,
+        ):
+            if isinstance(piece, int) and piece >= 0:
+                return piece
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model has; tied weights count once."""
+        return sum(p.numel() for p in self.module.parameters())
+
+    def resolve_layers(self, layers: str | int | Iterable[int | str] = "all") -> tuple[Layer, ...]:
+        """The canonical names of the layers asked for, from low to high, each once.
+
+        ``"final"`` names the last block where the model has no final norm. Raises ConfigError on an unknown name.
+        """
+        if layers == "all":
+            return self.layers
+        asked = [layers] if isinstance(layers, str | int) else list(layers)
+        if not asked:
+            raise ConfigError(f"no layer was asked for; {self.name} has {_span(self.layers)}")
+        found = {self._resolve(layer) for layer in asked}
+        return tuple(layer for layer in self.layers if layer in found)
+
+    def _resolve(self, layer: int | str) -> Layer:
+        name = layer_name(layer)
+        if name in self.layers:
+            return name
+        prefix, _, last = name.rpartition(".")
+        if last == "final" and prefix in ("", *STACKS):
+            same_stack = [known for known in self.layers if known.rpartition(".")[0] == prefix]
+            if same_stack:
+                return same_stack[-1]
+        if self.start_piece is not None and f"encoder.{name}" in self.layers:
+            hint = f"say which stack: 'encoder.{name}' or 'decoder.{name}'"
+        else:
+            hint = did_you_mean(name, self.layers)
+        raise ConfigError(f"{self.name} has no layer {name!r}: it has {_span(self.layers)}; {hint}")
+
+    @torch.no_grad()
+    def states(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None, layers: Sequence[Layer]
+    ) -> dict[Layer, torch.Tensor]:
+        """The states of the layers named, each ``[batch, pieces, dim]``, as transformers gives them.
+
+        ``input_ids`` is ``[batch, pieces]``, padded on the right; ``attention_mask`` likewise, or None where nothing
+        is padded. Row t of a decoder layer of an encoder-decoder is the state after reading piece t: the start piece
+        in front is read and dropped.
+        """
+        wanted = self.resolve_layers(layers)
+        if self.start_piece is None:
+            return _states(self.module, "", wanted, input_ids=input_ids, attention_mask=attention_mask)
+        encoder = self.module.get_encoder()
+        of_encoder = tuple(layer for layer in wanted if layer.startswith("encoder."))
+        of_decoder = tuple(layer for layer in wanted if layer.startswith("decoder."))
+        if not of_decoder:
+            return _states(
+                encoder, "encoder.", of_encoder, input_ids=input_ids, attention_mask=attention_mask
+            )
+        shifted = torch.nn.functional.pad(input_ids, (1, 0), value=self.start_piece)
+        shifted_mask = (
+            None if attention_mask is None else torch.nn.functional.pad(attention_mask, (1, 0), value=1)
+        )
+        output = self.module(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            decoder_input_ids=shifted,
+            decoder_attention_mask=shifted_mask,
+            output_hidden_states=True,
+            use_cache=False,
+            return_dict=True,
+        )
+        kept = _pick("encoder.", of_encoder, output.encoder_hidden_states, output.encoder_last_hidden_state)
+        decoded = _pick("decoder.", of_decoder, output.decoder_hidden_states, output.last_hidden_state)
+        return kept | {layer: state[:, 1:] for layer, state in decoded.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """Everything a run should record about the model, ready for JSON."""
+        return {
+            "name": self.name,
+            "revision": self.revision,
+            "kind": self.kind,
+            "family": self.family,
+            "layers": list(self.layers),
+            "dim": self.dim,
+            "parameters": self.parameters,
+            "max_pieces": self.max_pieces,
+            "device": self.device,
+            "dtype": self.dtype,
+            "attention": self.attention,
+            "fingerprint": self.fingerprint,
+            "tokenizer_fingerprint": self.tokenizer_fingerprint,
+            "transformers": str(transformers.__version__),
+            "torch": str(torch.__version__),
+        }
+
+    def __repr__(self) -> str:
+        revision = f"@{self.revision[:12]}" if self.revision else ""
+        return (
+            f"<Model {self.name}{revision}: {self.kind} {self.family}, layers {_span(self.layers)}, "
+            f"{self.dim} dimensions, {self.parameters:,} parameters, {self.dtype} on {self.device}>"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = {**self.describe(), "layers": _span(self.layers), "parameters": f"{self.parameters:,}"}
+        cells = "".join(
+            f"<tr><th scope='row' style='text-align:left'>{html.escape(str(key))}</th>"
+            f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
+            for key, value in rows.items()
+        )
+        return f"<table>{cells}</table>"
+
+
+def _span(layers: Sequence[Layer]) -> str:
+    """The layers of a model in few words: ``0 ... 6, final``."""
+    stacks: dict[str, list[str]] = {}
+    for layer in layers:
+        stack, _, last = layer.rpartition(".")
+        stacks.setdefault(stack, []).append(last)
+    parts = []
+    for stack, names in stacks.items():
+        dot = f"{stack}." if stack else ""
+        numbers = [name for name in names if name != "final"]
+        parts.append(
+            f"{dot}{numbers[0]} ... {dot}{numbers[-1]}" + (f", {dot}final" if "final" in names else "")
+        )
+    return "; ".join(parts)
+
+
+def _states(module: Any, prefix: str, layers: Sequence[Layer], **inputs: Any) -> dict[Layer, torch.Tensor]:
+    """Run one stack once and keep the layers named; transformers is told which, and frees the others on the way."""
+    numbers = [int(name.removeprefix(prefix)) for name in layers if not name.endswith("final")]
+    if getattr(module.config, "is_decoder", False) or "use_cache" in module.config:
+        inputs["use_cache"] = False
+    output = module(**inputs, output_hidden_states=numbers or None, return_dict=True)
+    hidden = output.hidden_states if numbers else ()
+    return _pick(prefix, layers, hidden, output.last_hidden_state)
+
+
+def _pick(
+    prefix: str, layers: Sequence[Layer], hidden: Sequence[torch.Tensor], last: torch.Tensor
+) -> dict[Layer, torch.Tensor]:
+    return {
+        layer: last if layer.endswith("final") else hidden[int(layer.removeprefix(prefix))]
+        for layer in layers
+    }
+
+
+def discover_layers(module: PreTrainedModel, start_piece: int | None) -> tuple[tuple[Layer, ...], int]:
+    """The layer names and the width of a model, seen in one pass over four pieces.
+
+    Whether a final norm exists is looked at, not looked up: ``final`` is a layer where the last hidden state
+    differs from what the last block gave. Raises ModelError where the layers are not all of one shape.
+    """
+    ids = torch.tensor([[5, 6, 7, 8]], device=module.device) % max(
+        1, int(module.config.get_text_config().vocab_size)
+    )
+    with torch.no_grad():
+        if start_piece is None:
+            output = module(input_ids=ids, output_hidden_states=True, return_dict=True)
+            stacks = {"": (output.hidden_states, output.last_hidden_state)}
+        else:
+            output = module(input_ids=ids, decoder_input_ids=ids, output_hidden_states=True, return_dict=True)
+            stacks = {
+                "encoder.": (output.encoder_hidden_states, output.encoder_last_hidden_state),
+                "decoder.": (output.decoder_hidden_states, output.last_hidden_state),
+            }
+    names: list[Layer] = []
+    shapes = set()
+    for prefix, (hidden, last) in stacks.items():
+        shapes |= {tuple(state.shape) for state in hidden}
+        names += [f"{prefix}{number}" for number in range(len(hidden))]
+        if last.shape == hidden[-1].shape and not torch.equal(last, hidden[-1]):
+            names.append(f"{prefix}final")
+    if len(shapes) != 1 or next(iter(shapes))[:2] != (1, 4):
+        raise ModelError(
+            f"{type(module).__name__}: its layers have unequal shapes {sorted(shapes)}; "
+            "probekit needs one state of one width per piece and layer"
+        )
+    return tuple(names), int(next(iter(shapes))[-1])
