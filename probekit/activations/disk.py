@@ -65,8 +65,7 @@ def _link(temporary: Path, path: Path) -> bool:
 
 
 def reserve(handle: int, size: int) -> None:
-    """Take the disk space before the work that fills it, so that a full disk is known first. Raises OSError.
-    """
+    """Take the disk space before the work that fills it, so that a full disk shows first. Raises OSError."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(handle, 0, size)
 
