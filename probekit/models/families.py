@@ -1,4 +1,5 @@
-"""What differs between architectures: how many pieces fit, which piece starts a decoder, what is built without.
+"""What differs between architectures: how many pieces fit, which piece starts a decoder, what is built
+without.
 
 Whatever can be seen on the module itself is looked at there; the table holds the rest, one row per family.
 """
@@ -40,8 +41,8 @@ FAMILIES = {
 def max_pieces(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The most pieces, special ones included, that one input may have; None where there is no limit.
 
-    RoBERTa's positions start after the padding index, so 514 rows hold 512 pieces. An encoder-decoder loses one
-    place to the start piece of its decoder.
+    RoBERTa's positions start after the padding index, so 514 rows hold 512 pieces. An encoder-decoder loses
+    one place to the start piece of its decoder.
     """
     if FAMILIES.get(module.config.model_type, Family()).unbounded:
         return None
@@ -75,7 +76,8 @@ def model_class(config: PretrainedConfig) -> type[PreTrainedModel] | None:
         known: Any = MODEL_MAPPING[type(config)]
     except KeyError:
         return None
-    return known[0] if isinstance(known, tuple) else known
+    first: type[PreTrainedModel] = known[0] if isinstance(known, tuple) else known
+    return first
 
 
 def building_options(config: PretrainedConfig) -> dict[str, Any]:

@@ -12,22 +12,41 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from probekit.results.files import tagged_hash
 
 _NO_INFLUENCE = frozenset(
-    {
-        "_name_or_path", "architectures", "auto_map", "bos_token_id", "decoder_start_token_id", "dtype",
-        "eos_token_id", "finetuning_task", "id2label", "label2id", "output_attentions", "output_hidden_states",
-        "problem_type", "return_dict", "task_specific_params", "tie_last_hidden_states", "tie_word_embeddings",
-        "tokenizer_class", "torch_dtype", "transformers_version", "transformers_weights", "use_cache",
-    }
-)  # fmt: skip
+    [
+        "_name_or_path",
+        "architectures",
+        "auto_map",
+        "bos_token_id",
+        "decoder_start_token_id",
+        "dtype",
+        "eos_token_id",
+        "finetuning_task",
+        "id2label",
+        "label2id",
+        "output_attentions",
+        "output_hidden_states",
+        "problem_type",
+        "return_dict",
+        "task_specific_params",
+        "tie_last_hidden_states",
+        "tie_word_embeddings",
+        "tokenizer_class",
+        "torch_dtype",
+        "transformers_version",
+        "transformers_weights",
+        "use_cache",
+    ]
+)
 """Entries of a configuration that leave every hidden state as it is."""
 
 
 def weights_fingerprint(module: PreTrainedModel) -> str:
-    """A hash of the names, shapes, types and bytes of all weights, and of the configuration entries that count.
+    """A hash of the names, shapes, types and bytes of all weights, and of the configuration entries that
+    count.
 
-    The configuration is part of it because equal weights give other states under another number of heads, another
-    activation or another rotary base. Equal for every copy of a model, wherever it was loaded from; different as
-    soon as one element, one type or one name differs.
+    The configuration is part of it because equal weights give other states under another number of heads,
+    another activation or another rotary base. Equal for every copy of a model, wherever it was loaded from;
+    different as soon as one element, one type or one name differs.
     """
     tensors = [
         [name, str(tensor.dtype), list(tensor.shape), _digest(tensor)]
@@ -41,7 +60,7 @@ def weights_fingerprint(module: PreTrainedModel) -> str:
 def _digest(tensor: torch.Tensor) -> str:
     """xxh3-128 of a tensor's bytes in row order."""
     raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    return xxhash.xxh3_128_hexdigest(memoryview(raw.numpy()))
+    return xxhash.xxh3_128_hexdigest(raw.numpy().data)
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:

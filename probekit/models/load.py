@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,12 +18,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from probekit.errors import ConfigError, ModelError, did_you_mean
+from probekit.errors import ConfigError, ModelError, ProbekitError, did_you_mean
 from probekit.glossary import ModelKind
 from probekit.models.families import attention_in_force, building_options, max_pieces, start_piece
 from probekit.models.fingerprint import tokenizer_fingerprint, weights_fingerprint
 from probekit.models.model import Model, discover_layers
-from probekit.models.source import Source, find_source, first_line, read_json, without_private_keys
+from probekit.models.quiet import quiet
+from probekit.models.source import SAFE, Source, find_source, first_line, read_json, without_private_keys
 
 DTYPES = {
     "float32": torch.float32,
@@ -45,16 +45,17 @@ def load_model(
     trust_remote_code: bool = False,
     allow_bin: bool = False,
 ) -> Model:
-    """Load a Transformer by hub id, folder, or ``demo:minilm``: evaluation mode, no gradients, nothing new in it.
+    """Load a Transformer by hub id, folder, or ``demo:minilm``: evaluation mode, no gradients, nothing new in
+    it.
 
     ``device`` is the first CUDA device where there is one, else the CPU; ``dtype`` is float32 whatever the
-    checkpoint holds; ``attention`` falls back to ``eager`` for a family that has no ``sdpa``. All three are recorded
-    on the model as they are in force. A missing or mismatched weight is an error, since transformers would fill it
-    with random numbers. Code that a repository brings along is run only with ``trust_remote_code=True``, pickled
-    weights are read only with ``allow_bin=True``.
+    checkpoint holds; ``attention`` falls back to ``eager`` for a family that has no ``sdpa``. All three are
+    recorded on the model as they are in force. A missing or mismatched weight is an error, since transformers
+    would fill it with random numbers. Code that a repository brings along is run only with
+    ``trust_remote_code=True``, pickled weights are read only with ``allow_bin=True``.
 
-    Raises ModelError (nothing there, not whole, not readable, no network, no memory), ConfigError (an option) and
-    MissingExtra (the demo model is not installed).
+    Raises ModelError (nothing there, not whole, not readable, no network, no memory), ConfigError (an option)
+    and MissingExtra (the demo model is not installed).
 
     >>> load_model("demo:minilm").layers                                    # doctest: +SKIP
     ('0', '1', '2', '3', '4', '5', '6')
@@ -63,31 +64,27 @@ def load_model(
     torch_device = _device(device)
     if attention not in ATTENTION:
         raise ConfigError(f"unknown attention {attention!r}; {did_you_mean(attention, ATTENTION)}")
-    source = find_source(str(name), revision, allow_bin=allow_bin, code=trust_remote_code)
-    with quiet(), _plain_errors(source, torch_device):
-        config = _config(source, trust_remote_code)
-        tokenizer = _tokenizer(source, trust_remote_code)
-        module = _weights(
-            source,
-            config,
-            dtype=torch_dtype,
-            attn_implementation=attention_in_force(config, attention),
-            use_safetensors=not allow_bin
-            or source.has(("model.safetensors", "model.safetensors.index.json")),
-            trust_remote_code=trust_remote_code,
-        )
-        generation = source.folder / "generation_config.json"
-        start = (
-            read_json(source, generation.name).get("decoder_start_token_id") if generation.is_file() else None
-        )
-        return assemble(
-            module.to(torch_device),
-            tokenizer,
-            name=source.name,
-            revision=source.revision,
-            kind="pretrained",
-            start=start_piece(module.config, start),
-        )
+    with quiet():
+        source = find_source(str(name), revision, allow_bin=allow_bin, code=trust_remote_code)
+        with _plain_errors(source, torch_device):
+            config = _config(source, trust_remote_code)
+            tokenizer = _tokenizer(source, trust_remote_code)
+            module = _weights(
+                source,
+                config,
+                dtype=torch_dtype,
+                attn_implementation=attention_in_force(config, attention),
+                use_safetensors=source.has(SAFE),
+                trust_remote_code=trust_remote_code,
+            )
+            return assemble(
+                to_device(module, torch_device),
+                tokenizer,
+                name=source.name,
+                revision=source.revision,
+                kind="pretrained",
+                start=start_piece(config, _generation_start(source)),
+            )
 
 
 def assemble(
@@ -100,7 +97,7 @@ def assemble(
     start: int | None,
 ) -> Model:
     """Freeze a module where it stands and gather its facts."""
-    module.eval().requires_grad_(False)
+    module.requires_grad_(False).train(False)
     layers, dim = discover_layers(module, start)
     return Model(
         name=name,
@@ -121,6 +118,14 @@ def assemble(
     )
 
 
+def to_device(
+    module: PreTrainedModel, device: torch.device, dtype: torch.dtype | None = None
+) -> PreTrainedModel:
+    """The module itself, moved."""
+    torch.nn.Module.to(module, device=device, dtype=dtype)
+    return module
+
+
 def _dtype(name: str) -> torch.dtype:
     if name not in DTYPES:
         raise ConfigError(f"unknown dtype {name!r}; {did_you_mean(str(name), DTYPES)}")
@@ -135,49 +140,59 @@ def _device(name: str | None) -> torch.device:
     except RuntimeError as error:
         raise ConfigError(f"unknown device {name!r}; write 'cpu', 'cuda' or 'cuda:1'") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ModelError(
-            f"device {name!r} was asked for, and torch sees {torch.cuda.device_count()} CUDA devices; use 'cpu'"
-        )
+        found = torch.cuda.device_count()
+        raise ModelError(f"device {name!r} was asked for, and torch sees {found} CUDA devices; use 'cpu'")
     return device
 
 
 def _config(source: Source, trust_remote_code: bool) -> PretrainedConfig:
-    """The configuration, cleaned, with raw last states asked for before anything is built (afterwards is too late)."""
+    """The configuration, cleaned. Raw last states must be asked for before the model is built."""
     raw = without_private_keys(read_json(source, "config.json"))
-    model_type = str(raw.get("model_type", ""))
+    auto: Any = AutoConfig
+    config: PretrainedConfig
     if trust_remote_code and "auto_map" in raw:
-        config = AutoConfig.from_pretrained(source.folder, trust_remote_code=True)
+        config = auto.from_pretrained(source.folder, trust_remote_code=True)
     else:
-        try:
-            known = type(AutoConfig.for_model(model_type))
-        except ValueError as error:
-            needs_code = (
-                "; it brings its own code: pass trust_remote_code=True if you trust it"
-                if "auto_map" in raw
-                else ""
-            )
-            raise ModelError(
-                f"{source.name}: transformers {transformers.__version__} knows no model_type {model_type!r} "
-                f"(config.json){needs_code or '; a newer transformers may'}"
-            ) from error
-        config = known.from_dict(raw)
+        config = _known_config(source, raw).from_dict(raw)
     config.tie_last_hidden_states = False
     return config
+
+
+def _known_config(source: Source, raw: dict[str, Any]) -> type[PretrainedConfig]:
+    model_type = str(raw.get("model_type", ""))
+    try:
+        return type(AutoConfig.for_model(model_type))
+    except ValueError as error:
+        hint = "a newer transformers may"
+        if "auto_map" in raw:
+            hint = "it brings its own code along: pass trust_remote_code=True if you trust it"
+        raise ModelError(
+            f"{source.name}: transformers {transformers.__version__} knows no model_type {model_type!r} "
+            f"(config.json); {hint}"
+        ) from error
+
+
+def _generation_start(source: Source) -> int | None:
+    name = "generation_config.json"
+    start = read_json(source, name).get("decoder_start_token_id") if source.has((name,)) else None
+    return start if isinstance(start, int) else None
 
 
 def _tokenizer(source: Source, trust_remote_code: bool) -> PreTrainedTokenizerBase:
     tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=trust_remote_code)
     if not tokenizer.is_fast:
         raise ModelError(
-            f"{source.name}: its tokenizer ({type(tokenizer).__name__}) gives no character offsets, so words and pieces "
-            "cannot be matched; save it with a tokenizer.json (a fast tokenizer)"
+            f"{source.name}: its tokenizer ({type(tokenizer).__name__}) gives no character offsets, so "
+            "words and pieces cannot be matched; save it with a tokenizer.json (a fast tokenizer)"
         )
     return tokenizer
 
 
 def _weights(source: Source, config: PretrainedConfig, **options: Any) -> PreTrainedModel:
     """The module with every weight from the checkpoint. A pooler may be new: no hidden state reads it."""
-    module, info = AutoModel.from_pretrained(
+    auto: Any = AutoModel
+    module: PreTrainedModel
+    module, info = auto.from_pretrained(
         source.folder, config=config, output_loading_info=True, **options, **building_options(config)
     )
     missing = sorted(key for key in info["missing_keys"] if "pooler" not in key.split("."))
@@ -186,12 +201,12 @@ def _weights(source: Source, config: PretrainedConfig, **options: Any) -> PreTra
         if names:
             shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
             raise ModelError(
-                f"{source.name}: {len(names)} weights {what} in the checkpoint ({shown}); they would be random. "
-                "Check that config.json and the weights belong together"
+                f"{source.name}: {len(names)} weights {what} in the checkpoint ({shown}) and would be "
+                "random; check that config.json and the weights belong together"
             )
     if module.main_input_name != "input_ids":
         raise ModelError(
-            f"{source.name}: {type(module).__name__} reads {module.main_input_name}, not text; give a text model"
+            f"{source.name}: {type(module).__name__} reads {module.main_input_name}; give a text model"
         )
     return module
 
@@ -201,38 +216,23 @@ def _plain_errors(source: Source, device: torch.device) -> Iterator[None]:
     """Every failure below transformers' doors as one line that says what to do next."""
     try:
         yield
-    except (ModelError, ConfigError):
+    except ProbekitError:
         raise
     except SafetensorError as error:
         raise ModelError(
-            f"{source.name}: its weights are damaged ({first_line(error)}); fetch or copy the model again ({source.folder})"
+            f"{source.name}: its weights are damaged ({first_line(error)}); fetch or copy them again into "
+            f"{source.folder}"
         ) from error
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise ModelError(_no_memory(source, device)) from error
-    except (RuntimeError, ValueError, OSError, KeyError, TypeError, AttributeError, ImportError) as error:
-        if "alloc" in str(error) and "memory" in str(error):
-            raise ModelError(_no_memory(source, device)) from error
+    except Exception as error:
+        no_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+            isinstance(error, RuntimeError) and "not enough memory" in str(error)
+        )
+        if no_memory:
+            raise ModelError(
+                f"{source.name} does not fit into the memory of {device}; use dtype='bfloat16', a "
+                "smaller model, or another device"
+            ) from error
         raise ModelError(
-            f"{source.name} cannot be loaded from {source.folder}: {first_line(error)}"
+            f"{source.name} cannot be loaded from {source.folder}: {first_line(error)}; "
+            "check that the folder is whole, or save the model again with `save_pretrained`"
         ) from error
-
-
-def _no_memory(source: Source, device: torch.device) -> str:
-    return f"{source.name} does not fit into the memory of {device}; use dtype='bfloat16', a smaller model, or another device"
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers' reports and bars to itself for a moment, then leave its settings as the user had them."""
-    log = transformers.logging
-    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity(log.CRITICAL)
-    log.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.set_verbosity(verbosity)
-        if bars:
-            log.enable_progress_bar()

@@ -21,11 +21,11 @@ STACKS = ("encoder", "decoder")
 class Model:
     """A Transformer in evaluation mode without gradients, its tokenizer, and facts about both.
 
-    Made by `load_model` and `random_twin`. ``layers`` are the names that can be asked for: ``"0"`` is the output of
-    the embedding, ``"i"`` the output of block i before any final norm, and ``"final"`` the state after the final
-    norm, listed only where it differs from the last block. An encoder-decoder has ``"encoder.0"`` ... and
-    ``"decoder.0"`` ... instead. ``fingerprint`` depends on the weights in memory and on how they are used, never on
-    the name or the folder.
+    Made by `load_model` and `random_twin`. ``layers`` are the names that can be asked for: ``"0"`` is the
+    output of the embedding, ``"i"`` the output of block i before any final norm, and ``"final"`` the state
+    after the final norm, listed only where it differs from the last block. An encoder-decoder has
+    ``"encoder.0"`` ... and ``"decoder.0"`` ... instead. ``fingerprint`` depends on the weights in memory and
+    on how they are used, never on the name or the folder.
     """
 
     name: str
@@ -65,7 +65,8 @@ class Model:
     def resolve_layers(self, layers: str | int | Iterable[int | str] = "all") -> tuple[Layer, ...]:
         """The canonical names of the layers asked for, from low to high, each once.
 
-        ``"final"`` names the last block where the model has no final norm. Raises ConfigError on an unknown name.
+        ``"final"`` names the last block where the model has no final norm. Raises ConfigError on an unknown
+        name.
         """
         if layers == "all":
             return self.layers
@@ -96,9 +97,9 @@ class Model:
     ) -> dict[Layer, torch.Tensor]:
         """The states of the layers named, each ``[batch, pieces, dim]``, as transformers gives them.
 
-        ``input_ids`` is ``[batch, pieces]``, padded on the right; ``attention_mask`` likewise, or None where nothing
-        is padded. Row t of a decoder layer of an encoder-decoder is the state after reading piece t: the start piece
-        in front is read and dropped.
+        ``input_ids`` is ``[batch, pieces]``, padded on the right; ``attention_mask`` likewise, or None where
+        nothing is padded. Row t of a decoder layer of an encoder-decoder is the state after reading piece t:
+        the start piece in front is read and dropped.
         """
         wanted = self.resolve_layers(layers)
         if self.start_piece is None:
@@ -181,7 +182,7 @@ def _span(layers: Sequence[Layer]) -> str:
 
 
 def _states(module: Any, prefix: str, layers: Sequence[Layer], **inputs: Any) -> dict[Layer, torch.Tensor]:
-    """Run one stack once and keep the layers named; transformers is told which, and frees the others on the way."""
+    """Run one stack once; transformers is told which layers to keep, and frees the others on the way."""
     numbers = [int(name.removeprefix(prefix)) for name in layers if not name.endswith("final")]
     if getattr(module.config, "is_decoder", False) or "use_cache" in module.config:
         inputs["use_cache"] = False

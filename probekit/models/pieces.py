@@ -1,7 +1,8 @@
 """Which pieces of the tokenizer make up which word: flat arrays over many sentences at once.
 
-Words and pieces are matched by the characters they cover in the running text, so nothing is ever counted off by
-position, and a piece that was normalised, merged over a word boundary or split into bytes still finds its word.
+Words and pieces are matched by the characters they cover in the running text, so nothing is ever counted off
+by position, and a piece that was normalised, merged over a word boundary or split into bytes still finds its
+word.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Int
-from numpy import ndarray
+from numpy.typing import NDArray
 
 from probekit.errors import DataError, ModelError
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from probekit.data.sentence import Sentence
+
+Ints: TypeAlias = NDArray[np.int64]
+Flags: TypeAlias = NDArray[np.bool_]
 
 _LAST_SPACE = 0x3000
 _IS_SPACE = np.array([chr(code).isspace() for code in range(_LAST_SPACE + 1)] + [False])
@@ -32,17 +35,18 @@ _SPACE_MARKS = ("▁", "Ġ")
 class Pieces:
     """The pieces of some sentences, one sentence after another, and the range of pieces of every word.
 
-    Sentence i has the pieces ``start[i]:start[i + 1]``; word w has ``first[w]:stop[w]``, empty where no piece covers
-    it. Words stand sentence after sentence too: those of sentence i are ``word_start[i]:word_start[i + 1]``.
+    Sentence i has the pieces ``start[i]:start[i + 1]``; word w has ``first[w]:stop[w]``, empty where no piece
+    covers it. Words stand sentence after sentence too: those of sentence i are ``word_start[i]:word_start[i +
+    1]``.
     """
 
-    ids: Int[ndarray, " pieces"]
-    special: Bool[ndarray, " pieces"]
-    unknown: Bool[ndarray, " pieces"]
-    start: Int[ndarray, " sentences_1"]
-    word_start: Int[ndarray, " sentences_1"]
-    first: Int[ndarray, " words"]
-    stop: Int[ndarray, " words"]
+    ids: Ints
+    special: Flags
+    unknown: Flags
+    start: Ints
+    word_start: Ints
+    first: Ints
+    stop: Ints
     shared: int
     """How many pieces cover two words that stand at different places of the text."""
     multiword: int
@@ -52,8 +56,8 @@ class Pieces:
 def read_surface(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[Sentence]) -> Pieces:
     """Pieces of the running texts; a word owns every piece that covers one of its characters.
 
-    A space in front of a word belongs to no word, though byte-level and SentencePiece-like pieces carry it. Raises
-    DataError, with the sentence's id, on text that is not valid Unicode and on words outside the text.
+    A space in front of a word belongs to no word, though byte-level and SentencePiece-like pieces carry it.
+    Raises DataError on text that is not valid Unicode.
     """
     texts = [sentence.text for sentence in sentences]
     codes = _code_points(texts, sentences)
@@ -77,7 +81,6 @@ def read_surface(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[Sentenc
         2 * int(word_start[-1]),
     ).reshape(-1, 2)
     owner = np.repeat(np.arange(len(texts)), np.diff(word_start))
-    _check_words(words, owner, base, sentences)
     words = words + base[owner][:, None]
     word_left, word_right = _without_spaces(codes, words)
 
@@ -95,16 +98,23 @@ def read_surface(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[Sentenc
     once = np.ones(len(words), dtype=bool)
     once[1:] = ~together
     return Pieces(
-        ids=ids, special=special, unknown=_is_unknown(tokenizer, ids, special), start=start, word_start=word_start,
-        first=first, stop=stop, shared=_shared(first[once], stop[once], len(ids)), multiword=int(grouped.sum()),
-    )  # fmt: skip
+        ids=ids,
+        special=special,
+        unknown=_is_unknown(tokenizer, ids, special),
+        start=start,
+        word_start=word_start,
+        first=first,
+        stop=stop,
+        shared=_shared(first[once], stop[once], len(ids)),
+        multiword=int(grouped.sum()),
+    )
 
 
 def read_words(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[Sentence]) -> Pieces:
     """Pieces of words given one by one, for corpora whose words are known and whose spacing is not.
 
-    Raises ModelError where the tokenizer would read a pre-split word without the space that stands before it in
-    running text: such pieces are others than those the model was trained on.
+    Raises ModelError where the tokenizer would read a pre-split word without the space that stands before it
+    in running text: such pieces are others than those the model was trained on.
     """
     _check_leading_space(tokenizer)
     lists = [list(sentence.words) for sentence in sentences]
@@ -127,27 +137,34 @@ def read_words(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[Sentence]
     stop = np.searchsorted(word[content], every, side="right")
     first, stop = _in_all_pieces(content, first, stop, stop > first)
     return Pieces(
-        ids=ids, special=special, unknown=_is_unknown(tokenizer, ids, special), start=start, word_start=word_start,
-        first=first, stop=stop, shared=0, multiword=0,
-    )  # fmt: skip
+        ids=ids,
+        special=special,
+        unknown=_is_unknown(tokenizer, ids, special),
+        start=start,
+        word_start=word_start,
+        first=first,
+        stop=stop,
+        shared=0,
+        multiword=0,
+    )
 
 
 def _tokenize(
     tokenizer: PreTrainedTokenizerBase, batch: list[Any], *, split: bool
-) -> tuple[Int[ndarray, " pieces"], Bool[ndarray, " pieces"], Int[ndarray, " sentences_1"], list[Any]]:
-    """One batch call of the tokenizer's own engine: whole texts, special pieces added, nothing cut or filled."""
+) -> tuple[Ints, Flags, Ints, list[Any]]:
+    """One batch call of the tokenizer's engine: whole texts, special pieces added, nothing cut or filled."""
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
     encodings = backend.encode_batch(batch, is_pretokenized=split, add_special_tokens=True)
     start = _starts([len(e) for e in encodings])
     total = int(start[-1])
-    ids = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int32, total)
+    ids = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int64, total)
     special = np.fromiter(chain.from_iterable(e.special_tokens_mask for e in encodings), np.bool_, total)
     return ids, special, start, encodings
 
 
-def _code_points(texts: Sequence[str], sentences: Sequence[Sentence]) -> Int[ndarray, " characters"]:
+def _code_points(texts: Sequence[str], sentences: Sequence[Sentence]) -> Ints:
     """The characters of all texts as numbers."""
     try:
         return np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
@@ -156,15 +173,14 @@ def _code_points(texts: Sequence[str], sentences: Sequence[Sentence]) -> Int[nda
             for place, character in enumerate(text):
                 if "\ud800" <= character <= "\udfff":
                     raise DataError(
-                        f"sentence {sentence.id}: character {place + 1} is half of a surrogate pair "
-                        f"(U+{ord(character):04X}), which no tokenizer can read; mend the text, or leave the sentence out"
+                        f"{sentence.location}: character {place + 1} is half of a surrogate "
+                        f"pair (U+{ord(character):04X}), which no tokenizer can read; mend the text, or "
+                        "leave the sentence out"
                     ) from None
         raise
 
 
-def _without_spaces(
-    codes: Int[ndarray, " characters"], spans: Int[ndarray, "n 2"]
-) -> tuple[Int[ndarray, " n"], Int[ndarray, " n"]]:
+def _without_spaces(codes: Ints, spans: Ints) -> tuple[Ints, Ints]:
     """Spans without the white space at their two ends; a span of nothing else ends before it begins."""
     n = len(codes)
     space = _IS_SPACE[np.minimum(codes, _LAST_SPACE + 1)]
@@ -179,11 +195,11 @@ def _without_spaces(
 
 
 def _in_all_pieces(
-    content: Int[ndarray, " content"],
-    first: Int[ndarray, " words"],
-    stop: Int[ndarray, " words"],
-    found: Bool[ndarray, " words"],
-) -> tuple[Int[ndarray, " words"], Int[ndarray, " words"]]:
+    content: Ints,
+    first: Ints,
+    stop: Ints,
+    found: Flags,
+) -> tuple[Ints, Ints]:
     """Ranges over the pieces with content as ranges over all pieces; 0:0 where nothing was found."""
     if not len(content):
         return np.zeros_like(first), np.zeros_like(stop)
@@ -193,41 +209,22 @@ def _in_all_pieces(
     return np.where(found, begin, 0), np.where(found, end, 0)
 
 
-def _shared(first: Int[ndarray, " words"], stop: Int[ndarray, " words"], n: int) -> int:
+def _shared(first: Ints, stop: Ints, n: int) -> int:
     cover = np.zeros(n + 1, dtype=np.int64)
     np.add.at(cover, first, 1)
     np.add.at(cover, stop, -1)
     return int((np.cumsum(cover) > 1).sum())
 
 
-def _is_space_mark(
-    tokenizer: PreTrainedTokenizerBase, ids: Int[ndarray, " pieces"]
-) -> Bool[ndarray, " pieces"]:
+def _is_space_mark(tokenizer: PreTrainedTokenizerBase, ids: Ints) -> Flags:
     vocabulary = tokenizer.backend_tokenizer
     marks = [piece for mark in _SPACE_MARKS if (piece := vocabulary.token_to_id(mark)) is not None]
     return np.isin(ids, marks)
 
 
-def _is_unknown(
-    tokenizer: PreTrainedTokenizerBase, ids: Int[ndarray, " pieces"], special: Bool[ndarray, " pieces"]
-) -> Bool[ndarray, " pieces"]:
+def _is_unknown(tokenizer: PreTrainedTokenizerBase, ids: Ints, special: Flags) -> Flags:
     unknown = tokenizer.unk_token_id
     return np.zeros(len(ids), dtype=bool) if unknown is None else (ids == unknown) & ~special
-
-
-def _check_words(
-    words: Int[ndarray, "n 2"],
-    owner: Int[ndarray, " n"],
-    base: Int[ndarray, " sentences_1"],
-    sentences: Sequence[Sentence],
-) -> None:
-    outside = (words[:, 0] < 0) | (words[:, 1] < words[:, 0]) | (words[:, 1] > np.diff(base)[owner])
-    if outside.any():
-        at = int(np.flatnonzero(outside)[0])
-        raise DataError(
-            f"sentence {sentences[owner[at]].id}: a word claims the characters {words[at, 0]} to {words[at, 1]} of a text "
-            f"of {len(sentences[owner[at]].text)}; its offsets must lie within the text"
-        )
 
 
 def _check_leading_space(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -235,10 +232,11 @@ def _check_leading_space(tokenizer: PreTrainedTokenizerBase) -> None:
     spaced = backend.encode("a a", add_special_tokens=False).ids
     if backend.encode(["a", "a"], is_pretokenized=True, add_special_tokens=False).ids != spaced:
         raise ModelError(
-            f"{type(tokenizer).__name__} reads pre-split words without the space that stands before them, which are other "
-            "pieces than in running text; use text_form='surface' (or a tokenizer loaded with add_prefix_space=True)"
+            f"{type(tokenizer).__name__} reads pre-split words without the space that stands before them, "
+            "which are other pieces than in running text; use text_form='surface' (or save the model's "
+            "tokenizer with add_prefix_space=True)"
         )
 
 
-def _starts(lengths: Sequence[int]) -> Int[ndarray, " n_1"]:
+def _starts(lengths: Sequence[int]) -> Ints:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)

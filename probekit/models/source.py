@@ -1,10 +1,8 @@
-"""From the name of a model to a folder with its files, and a plain line for everything that can be amiss there."""
+"""From the name of a model to a folder with its files, and a plain line for whatever is amiss there."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 from probekit.errors import ModelError
 from probekit.models.demo import PREFIX, demo_folder
@@ -45,9 +42,11 @@ class Source:
 
 
 def find_source(name: str, revision: str | None, *, allow_bin: bool, code: bool) -> Source:
-    """The folder of a model given by hub id, folder or ``demo:`` name; hub files are fetched or taken from the cache.
+    """The folder of a model given by hub id, folder or ``demo:`` name; hub files are fetched or taken from
+    the cache.
 
-    Raises ModelError, in one line, where there is no such folder or repository, no network, or a file is missing.
+    Raises ModelError, in one line, where there is no such folder or repository, no network, or a file is
+    missing.
     """
     if name.startswith(PREFIX):
         folder, found = demo_folder(name)
@@ -77,15 +76,12 @@ def _fetch(name: str, revision: str | None, *, allow_bin: bool, code: bool) -> S
     at = f" at revision {revision!r}" if revision else ""
     folder_hint = "if it is a folder, check the path"
     try:
-        with _no_progress_bars():
-            # files in subfolders are other formats of the same weights
-            folder = snapshot_download(
-                name, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"]
-            )
+        # files in subfolders are other formats of the same weights
+        folder = snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"])
     except GatedRepoError as error:
         raise ModelError(
-            f"{name}: the hub gives this model only to those who accepted its terms; accept them on its page and "
-            "log in with `hf auth login`"
+            f"{name}: the hub gives this model only to those who accepted its terms; accept them on its "
+            "page and log in with `hf auth login`"
         ) from error
     except RevisionNotFoundError as error:
         raise ModelError(
@@ -93,12 +89,13 @@ def _fetch(name: str, revision: str | None, *, allow_bin: bool, code: bool) -> S
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ModelError(
-            f"no model named {name!r} on the hub; check the spelling (a private one needs `hf auth login`); {folder_hint}"
+            f"no model named {name!r} on the hub; check the spelling (a private one needs `hf auth login`); "
+            f"{folder_hint}"
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise ModelError(
-            f"{name}{at} is not in the local cache, and the hub cannot be reached (no network, or HF_HUB_OFFLINE is set); "
-            f"fetch it once with a network; {folder_hint}"
+            f"{name}{at} is not in the local cache, and the hub cannot be reached (no network, or "
+            f"HF_HUB_OFFLINE is set); fetch it once with a network; {folder_hint}"
         ) from error
     except (HfHubHTTPError, OSError) as error:
         raise ModelError(
@@ -143,7 +140,7 @@ def read_json(source: Source, name: str) -> dict[str, Any]:
 
 
 def without_private_keys(config: Any) -> Any:
-    """A foreign configuration without its ``_`` keys: some steer which code transformers runs (CVE-2026-4372)."""
+    """A foreign configuration without ``_`` keys: some steer which code transformers runs (CVE-2026-4372)."""
     if isinstance(config, dict):
         return {
             key: without_private_keys(value)
@@ -157,14 +154,3 @@ def first_line(error: BaseException) -> str:
     """The first line of an error that says anything."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__).rstrip(".")
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    before = are_progress_bars_disabled()
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        if not before:
-            enable_progress_bars()

@@ -1,30 +1,34 @@
-"""Random twins: the same architecture with fresh weights, the control for what a model's shape alone can do."""
+"""Random twins: the same architecture with fresh weights, a control for what the shape alone can do."""
 
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from transformers import AutoModel
 
 from probekit.errors import ConfigError
 from probekit.models.families import building_options
-from probekit.models.load import assemble, quiet
+from probekit.models.load import assemble, to_device
 from probekit.models.model import Model
+from probekit.models.quiet import quiet
 
 
 def random_twin(model: Model, seed: int) -> Model:
     """A model like the given one whose weights were drawn by its family's own initialisation.
 
-    Nothing is copied but configuration and tokenizer. The same seed gives the same bits on every device and under
-    every dtype, since the draw is made on the CPU in float32; torch's global random state is left as it was.
+    Nothing is copied but configuration and tokenizer. The same seed gives the same bits on every device and
+    under every dtype, since the draw is made on the CPU in float32; torch's global random state is left as it
+    was.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"the seed of a twin must be a whole number from 0 on, not {seed!r}")
     config = copy.deepcopy(model.module.config)
     with quiet(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
-        module = AutoModel.from_config(
+        auto: Any = AutoModel
+        module = auto.from_config(
             config,
             dtype=torch.float32,
             attn_implementation=model.attention,
@@ -32,7 +36,7 @@ def random_twin(model: Model, seed: int) -> Model:
             **building_options(config),
         )
     return assemble(
-        module.to(device=model.module.device, dtype=model.module.dtype),
+        to_device(module, model.module.device, model.module.dtype),
         model.tokenizer,
         name=f"{model.name}#twin-{seed}",
         revision=model.revision,

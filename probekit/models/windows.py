@@ -1,16 +1,12 @@
-"""What happens to a sentence with more pieces than a model reads: cut it, refuse it, or read it in windows."""
+"""What happens to a sentence with more pieces than a model reads: cut it, or read it in windows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
-from numpy import ndarray
 
-from probekit.glossary import LengthPolicy
-from probekit.models.pieces import Pieces
+from probekit.models.pieces import Ints, Pieces
 
 
 @dataclass(frozen=True)
@@ -20,42 +16,38 @@ class Inputs:
     A word stands in input ``word_input`` (-1: in none) at ``word_first:word_stop``.
     """
 
-    take: Int[ndarray, " total"]
-    start: Int[ndarray, " inputs_1"]
-    sentence: Int[ndarray, " inputs"]
-    word_input: Int[ndarray, " words"]
-    word_first: Int[ndarray, " words"]
-    word_stop: Int[ndarray, " words"]
-    too_long: int
+    take: Ints
+    start: Ints
+    sentence: Ints
+    word_input: Ints
+    word_first: Ints
+    word_stop: Ints
+    long_sentences: int
 
 
-def cut(
-    pieces: Pieces, limit: int | None, policy: LengthPolicy, refuse: Callable[[int, int], Exception]
-) -> Inputs:
+def cut(pieces: Pieces, limit: int | None, *, window: bool) -> Inputs:
     """Make inputs of at most ``limit`` pieces, special pieces included, and find every word's place in them.
 
-    ``truncate`` reads the beginning; ``window`` reads windows that overlap by half, each with the special pieces
-    around it, and takes a word from the window in whose middle it stands best; ``error`` raises what
-    ``refuse(sentence, pieces)`` makes. A word that no input holds whole stands in none.
+    A longer sentence is read from its beginning until the limit, or (``window``) in windows that overlap by
+    half, each with the special pieces around it; a word is taken from the window in whose middle it stands
+    best. A word that no input holds whole stands in none.
     """
     lengths = np.diff(pieces.start)
     owner = np.repeat(np.arange(len(lengths)), np.diff(pieces.word_start))
-    long = np.flatnonzero(lengths > limit) if limit is not None else np.zeros(0, dtype=np.int64)
-    if len(long) and policy == "error":
-        raise refuse(int(long[0]), int(lengths[long[0]]))
-    assert limit is not None or not len(long)
-
-    spans = {int(s): _windows(pieces, int(s), int(limit or 0), policy) for s in long}
+    spans: dict[int, _Windows] = {}
+    if limit is not None:
+        spans = {int(s): _windows(pieces, int(s), limit, window) for s in np.flatnonzero(lengths > limit)}
     inputs_of = (lengths > 0).astype(np.int64)
-    inputs_of[long] = [len(spans[int(s)].begin) for s in long]
+    for s, windows in spans.items():
+        inputs_of[s] = len(windows.begin)
     input_start = np.concatenate([[0], np.cumsum(inputs_of)])
 
     word_input = input_start[:-1][owner]
     word_first = pieces.first - pieces.start[:-1][owner]
     word_stop = pieces.stop - pieces.start[:-1][owner]
-    for s in long:
+    for s, windows in spans.items():
         words = slice(int(pieces.word_start[s]), int(pieces.word_start[s + 1]))
-        which, shift = spans[int(s)].place(word_first[words], word_stop[words])
+        which, shift = windows.place(word_first[words], word_stop[words])
         word_input[words] = np.where(which < 0, -1, input_start[s] + which)
         word_first[words] -= shift
         word_stop[words] -= shift
@@ -68,24 +60,22 @@ def cut(
         word_input=np.where(absent, -1, word_input),
         word_first=np.where(absent, 0, word_first),
         word_stop=np.where(absent, 0, word_stop),
-        too_long=len(long),
+        long_sentences=len(spans),
     )
 
 
 @dataclass(frozen=True)
 class _Windows:
-    """The windows over one sentence: content pieces ``begin[k]:end[k]``, counted from its first content piece."""
+    """The windows over one sentence: ``begin[k]:end[k]``, counted from its first plain piece."""
 
-    begin: Int[ndarray, " windows"]
-    end: Int[ndarray, " windows"]
+    begin: Ints
+    end: Ints
     before: int
     """Special pieces in front."""
     after: int
-    content: int
+    """Special pieces behind."""
 
-    def place(
-        self, first: Int[ndarray, " words"], stop: Int[ndarray, " words"]
-    ) -> tuple[Int[ndarray, " words"], Int[ndarray, " words"]]:
+    def place(self, first: Ints, stop: Ints) -> tuple[Ints, Ints]:
         """The most central window of each word (-1: none holds it whole), and how far its places move."""
         which = np.full(len(first), -1)
         best = np.full(len(first), -1)
@@ -97,29 +87,25 @@ class _Windows:
         return which, np.where(which < 0, 0, self.begin[which])
 
 
-def _windows(pieces: Pieces, sentence: int, limit: int, policy: LengthPolicy) -> _Windows:
+def _windows(pieces: Pieces, sentence: int, limit: int, window: bool) -> _Windows:
     special = pieces.special[pieces.start[sentence] : pieces.start[sentence + 1]]
     inside = np.flatnonzero(~special)
     before, after = int(inside[0]), int(len(special) - 1 - inside[-1])
     content = len(special) - before - after
     room = max(1, limit - before - after)
-    if policy == "truncate":
-        begin = np.array([0])
-    else:
-        steps = np.arange(0, content - room, max(1, room // 2))
-        begin = np.append(steps, content - room)
-    return _Windows(begin, begin + room, before, after, content)
+    begin = np.array([0])
+    if window:
+        begin = np.append(np.arange(0, content - room, max(1, room // 2)), content - room)
+    return _Windows(begin, begin + room, before, after)
 
 
-def _take(
-    pieces: Pieces, spans: dict[int, _Windows]
-) -> tuple[Int[ndarray, " total"], Int[ndarray, " inputs"]]:
+def _take(pieces: Pieces, spans: dict[int, _Windows]) -> tuple[Ints, Ints]:
     """The places of all pieces in reading order, and the length of every input."""
     lengths = np.diff(pieces.start)
     if not spans:
         return np.arange(int(pieces.start[-1])), lengths[lengths > 0]
-    parts: list[Int[ndarray, " part"]] = []
-    sizes: list[Int[ndarray, " part"]] = []
+    parts: list[Ints] = []
+    sizes: list[Ints] = []
     done = 0
     for s, window in sorted(spans.items()):
         parts.append(np.arange(pieces.start[done], pieces.start[s]))
