@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from probekit.results.compare import Comparison, compare_outcomes, compare_runs
 from probekit.results.fragment import Fragment
 from probekit.results.measurement import Measurement, tidy
 from probekit.results.outcomes import Outcomes
 from probekit.results.panel import Panel
 from probekit.results.run import Run
 
-__all__ = [
-    "Comparison", "Fragment", "Measurement", "Outcomes", "Panel", "Run", "compare_outcomes", "compare_runs",
-    "tidy",
-]  # fmt: skip
+__all__ = ["Fragment", "Measurement", "Outcomes", "Panel", "Run", "tidy"]

@@ -47,7 +47,7 @@ class Comparison:
         )
 
 
-def compare_outcomes(
+def compare(
     before: Outcomes,
     after: Outcomes,
     *,
@@ -109,7 +109,7 @@ def compare_runs(
         raise DataError(f"{before.path} and {after.path} have no cell of the same name to compare")
     found = []
     for cell in cells:
-        comparison = compare_outcomes(
+        comparison = compare(
             before.outcomes(cell), after.outcomes(cell), metric=metric, seed=seed, resamples=resamples
         )
         found.append((cell, comparison))

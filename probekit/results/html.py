@@ -9,6 +9,8 @@ from typing import Any
 from probekit.results.formats import format_cell
 from probekit.results.fragment import Fragment
 
+LONG = 32  # characters; a longer text may be broken into lines
+
 # control characters become their pictures (U+2400 ...): an escape sequence in a word is seen, not obeyed
 _PICTURES = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}
 
@@ -46,6 +48,12 @@ def table(
     body = []
     for row in rows:
         cells = zip(row, formats, kinds, strict=True)
-        texts = "".join(f"<td{kind}>{escape(format_cell(value, how))}</td>" for value, how, kind in cells)
-        body.append(f"<tr>{texts}</tr>")
+        texts = [_cell(format_cell(value, how), kind) for value, how, kind in cells]
+        body.append(f"<tr>{''.join(texts)}</tr>")
     return Fragment(f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>")
+
+
+def _cell(text: str, kind: str) -> str:
+    if not kind and len(text) > LONG:
+        kind = ' class="long"'
+    return f"<td{kind}>{escape(text)}</td>"

@@ -84,7 +84,7 @@ def _finish(axes: Axes, panel: Panel, width: float) -> None:
     margin = 0.5 if len(layers) <= FEW else 0.25 + 0.01 * len(layers)
     axes.set_xlim(-margin, len(layers) - 1 + margin)
     axes.set_xlabel(shown(labels["x_label"]))
-    axes.set_ylabel(textwrap.fill(shown(labels["y_label"]), int(6.2 * width)))
+    axes.set_ylabel(_folded(shown(labels["y_label"]), int(6.2 * width)))
     axes.grid(axis="y")
     if "y_range" in labels:
         axes.set_ylim(*labels["y_range"])
@@ -105,6 +105,13 @@ def _finish(axes: Axes, panel: Panel, width: float) -> None:
             shown(mark["text"]), (place, 1), xycoords=("data", "axes fraction"), xytext=(0, 2),
             textcoords="offset points", va="bottom", ha="center", color="#555555", fontsize=7,
         )  # fmt: skip
+
+
+def _folded(text: str, room: int) -> str:
+    """A long axis label on several lines, the bracket with n on its own."""
+    if len(text) > room:
+        text = text.replace(" (", "\n(", 1)
+    return "\n".join(textwrap.fill(line, room) for line in text.split("\n"))
 
 
 def _dodge(i: int, count: int) -> float:
