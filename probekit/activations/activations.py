@@ -203,16 +203,16 @@ class Activations:
             if len(gone):
                 left_out[reason] += len(gone)
                 examples[reason] = tuple(units.ids[i] for i in gone[:EXAMPLES])
-        return UnitData(self, _keep(units, kept), rows[kept], dict(left_out), examples)
+        return UnitData(self, units.take(np.flatnonzero(kept)), rows[kept], dict(left_out), examples)
 
     def __len__(self) -> int:
         return self.n_rows
 
     def __repr__(self) -> str:
-        about = self.entry.about
+        model, corpus = self.model["name"], self.entry.about["corpus"]
         return (
-            f"<Activations {self.key[:12]}: {about['model']['name']} on {about['corpus']}, {self.n_rows:,} "
-            f"rows of {self.dim}, one per {self.recipe['unit']}, layers {self.layers[0]} to {self.layers[-1]}>"
+            f"<Activations {self.key[:12]}: {model} on {corpus}, layers "
+            f"{self.layers[0]} to {self.layers[-1]}, {self.n_rows:,} {self.recipe['unit']} rows of {self.dim}>"
         )
 
     def _layer(self, layer: int | str) -> Layer:
@@ -312,28 +312,11 @@ class UnitData:
 
     def select(self, split: str) -> UnitData:
         """The units of one split; ``left_out`` stays that of the whole."""
-        kept = np.asarray(self.units.split == split)
-        return replace(self, units=_keep(self.units, kept), rows=self.rows[kept])
+        kept = np.flatnonzero(self.units.split == split)
+        return replace(self, units=self.units.take(kept), rows=self.rows[kept])
 
     def __len__(self) -> int:
         return len(self.rows)
-
-
-def _keep(units: Units, kept: NDArray[np.bool_]) -> Units:
-    """The units where `kept` is true."""
-    if kept.all():
-        return units
-    chosen = np.flatnonzero(kept)
-    return replace(
-        units,
-        sentence=units.sentence[chosen],
-        word=units.word[chosen],
-        labels=units.labels[chosen],
-        types=tuple(units.types[i] for i in chosen),
-        split=units.split[chosen],
-        ids=tuple(units.ids[i] for i in chosen),
-        overlap=units.overlap[chosen],
-    )
 
 
 def _select(tensor: torch.Tensor, rows: NDArray[np.int64]) -> torch.Tensor:

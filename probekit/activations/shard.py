@@ -113,9 +113,9 @@ class Shard:
         return cls(lines["name"], layout, {layer: tensors[layer]["xxh3-128"] for layer in layers})
 
 
-def read_shard(path: Path, key: str, rows: int, dim: int, layers: Sequence[Layer]) -> Shard:
-    """Read a shard through and describe it. Raises StoreError unless it is whole and of this recipe and
-    shape.
+def read_shard(path: Path, key: str, rows: int | None, dim: int | None, layers: Sequence[Layer]) -> Shard:
+    """Read a shard through and describe it. Raises StoreError unless it is whole and of this recipe and shape
+    (None: of any).
     """
     try:
         with path.open("rb") as file:
@@ -123,6 +123,8 @@ def read_shard(path: Path, key: str, rows: int, dim: int, layers: Sequence[Layer
         narrow = {code: dtype for dtype, code in CODE.items()}
         names = {layer: f"layer_{number:02d}" for number, layer in enumerate(layers)}
         sums = json.loads(header["__metadata__"]["xxh3-128"])
+        shape = header[names[layers[0]]]["shape"]
+        rows, dim = int(shape[0]) if rows is None else rows, int(shape[1]) if dim is None else dim
         shard = Shard(
             path.name,
             ShardLayout(key, rows, dim, {layer: narrow[header[names[layer]]["dtype"]] for layer in layers}),
