@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from probekit.glossary import SPLITS
 from probekit.report.figures.sentence import draw_sentence
 from probekit.report.figures.style import COLUMN, PAGE
 from probekit.report.figures.table import draw_table
@@ -163,7 +164,9 @@ def _corpora(info: Mapping[str, Any]) -> list[dict[str, Any]]:
         sizes = fields.pop("sizes", None) or {}
         fields.pop("overlap", None)
         if sizes:
-            fields["sentences"] = ", ".join(f"{split} {format_count(n)}" for split, n in sizes.items())
+            fields["sentences"] = ", ".join(
+                f"{split} {format_count(sizes[split])}" for split in sorted(sizes, key=_split_order)
+            )
         corpora.append(fields)
     return corpora
 
@@ -181,12 +184,12 @@ def _records(records: Sequence[Mapping[str, Any]], first: Sequence[str]) -> list
 def _facts(info: Mapping[str, Any]) -> list[Facts]:
     peak = info.get("peak_anonymous_mb")
     when = [
-        ("started", _plain(info.get("started"))),
-        ("finished", _plain(info.get("finished"))),
+        ("started", _moment(info.get("started"))),
+        ("finished", _moment(info.get("finished"))),
         ("took", format_seconds(info["seconds"]) if info.get("seconds") is not None else ""),
         ("device", _plain(info.get("device"))),
         ("threads", _plain(info.get("threads"))),
-        ("peak memory (anonymous)", f"{peak:,.0f} MB" if isinstance(peak, int | float) else ""),
+        ("peak memory", f"{peak:,.0f} MB" if isinstance(peak, int | float) else ""),
     ]
     known = {
         "name", "question", "expectation", "started", "finished", "seconds", "plan", "file", "versions",
@@ -237,6 +240,19 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_plain(inner) for inner in value)
     return str(value)
+
+
+def _moment(value: Any) -> str:
+    """An ISO time without its T."""
+    return (
+        value[:19].replace("T", " ") + value[19:].replace("Z", " UTC")
+        if isinstance(value, str)
+        else _plain(value)
+    )
+
+
+def _split_order(split: str) -> tuple[int, str]:
+    return (SPLITS.index(split) if split in SPLITS else len(SPLITS), split)
 
 
 def _pretty(value: Any) -> str:
