@@ -193,7 +193,12 @@ def _weights(source: Source, config: PretrainedConfig, **options: Any) -> PreTra
     auto: Any = AutoModel
     module: PreTrainedModel
     module, info = auto.from_pretrained(
-        source.folder, config=config, output_loading_info=True, **options, **building_options(config)
+        source.folder,
+        config=config,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they come back in `info`, and are refused by name below
+        **options,
+        **building_options(config),
     )
     missing = sorted(key for key in info["missing_keys"] if "pooler" not in key.split("."))
     mismatched = sorted(str(entry[0]) for entry in info["mismatched_keys"])

@@ -103,30 +103,25 @@ class Model:
         """
         wanted = self.resolve_layers(layers)
         if self.start_piece is None:
-            return _states(self.module, "", wanted, input_ids=input_ids, attention_mask=attention_mask)
-        encoder = self.module.get_encoder()
-        of_encoder = tuple(layer for layer in wanted if layer.startswith("encoder."))
-        of_decoder = tuple(layer for layer in wanted if layer.startswith("decoder."))
-        if not of_decoder:
-            return _states(
-                encoder, "encoder.", of_encoder, input_ids=input_ids, attention_mask=attention_mask
+            run = _Stack(self.module, "", wanted)
+            return run.pick(run(input_ids=input_ids, attention_mask=attention_mask), "hidden_states")
+        encode = _Stack(self.module.get_encoder(), "encoder.", wanted)
+        decode = _Stack(self.module, "decoder.", wanted)
+        encoded = encode(input_ids=input_ids, attention_mask=attention_mask)
+        kept = encode.pick(encoded, "hidden_states")
+        if decode.layers:
+            pad = torch.nn.functional.pad
+            decoded = decode(
+                encoder_outputs=encoded,
+                attention_mask=attention_mask,
+                decoder_input_ids=pad(input_ids, (1, 0), value=self.start_piece),
+                decoder_attention_mask=None
+                if attention_mask is None
+                else pad(attention_mask, (1, 0), value=1),
             )
-        shifted = torch.nn.functional.pad(input_ids, (1, 0), value=self.start_piece)
-        shifted_mask = (
-            None if attention_mask is None else torch.nn.functional.pad(attention_mask, (1, 0), value=1)
-        )
-        output = self.module(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            decoder_input_ids=shifted,
-            decoder_attention_mask=shifted_mask,
-            output_hidden_states=True,
-            use_cache=False,
-            return_dict=True,
-        )
-        kept = _pick("encoder.", of_encoder, output.encoder_hidden_states, output.encoder_last_hidden_state)
-        decoded = _pick("decoder.", of_decoder, output.decoder_hidden_states, output.last_hidden_state)
-        return kept | {layer: state[:, 1:] for layer, state in decoded.items()}
+            for layer, state in decode.pick(decoded, "decoder_hidden_states").items():
+                kept[layer] = state[:, 1:]
+        return kept
 
     def describe(self) -> dict[str, Any]:
         """Everything a run should record about the model, ready for JSON."""
@@ -181,23 +176,30 @@ def _span(layers: Sequence[Layer]) -> str:
     return "; ".join(parts)
 
 
-def _states(module: Any, prefix: str, layers: Sequence[Layer], **inputs: Any) -> dict[Layer, torch.Tensor]:
-    """Run one stack once; transformers is told which layers to keep, and frees the others on the way."""
-    numbers = [int(name.removeprefix(prefix)) for name in layers if not name.endswith("final")]
-    if getattr(module.config, "is_decoder", False) or "use_cache" in module.config:
-        inputs["use_cache"] = False
-    output = module(**inputs, output_hidden_states=numbers or None, return_dict=True)
-    hidden = output.hidden_states if numbers else ()
-    return _pick(prefix, layers, hidden, output.last_hidden_state)
+class _Stack:
+    """One stack of blocks and the layers wanted of it: transformers keeps those and frees the others."""
 
+    def __init__(self, module: Any, prefix: str, wanted: Sequence[Layer]) -> None:
+        self.module, self.prefix = module, prefix
+        self.layers = [layer for layer in wanted if layer.startswith(prefix)]
+        self.numbers = {
+            layer: int(layer.removeprefix(prefix)) for layer in self.layers if not layer.endswith("final")
+        }
 
-def _pick(
-    prefix: str, layers: Sequence[Layer], hidden: Sequence[torch.Tensor], last: torch.Tensor
-) -> dict[Layer, torch.Tensor]:
-    return {
-        layer: last if layer.endswith("final") else hidden[int(layer.removeprefix(prefix))]
-        for layer in layers
-    }
+    def __call__(self, **inputs: Any) -> Any:
+        if hasattr(self.module.config, "use_cache"):
+            inputs["use_cache"] = False
+        wanted = list(self.numbers.values()) or None
+        return self.module(**inputs, output_hidden_states=wanted, return_dict=True)
+
+    def pick(self, output: Any, field: str) -> dict[Layer, torch.Tensor]:
+        """The states of the layers wanted; every layer without a number is the final one."""
+        return {
+            layer: getattr(output, field)[self.numbers[layer]]
+            if layer in self.numbers
+            else output.last_hidden_state
+            for layer in self.layers
+        }
 
 
 def discover_layers(module: PreTrainedModel, start_piece: int | None) -> tuple[tuple[Layer, ...], int]:
