@@ -1,0 +1,120 @@
+"""Text files as lists of lines, and what their names say."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from probekit.errors import ConfigError, DataError, did_you_mean
+from probekit.glossary import SPLITS
+
+Paths = str | Path | Iterable[str | Path]
+
+_SPLIT_WORDS = {
+    "train": "train", "training": "train", "dev": "dev", "devel": "dev", "development": "dev", "val": "dev",
+    "valid": "dev", "validation": "dev", "test": "test", "testing": "test",
+}  # fmt: skip
+_SUFFIXES = {".conllu", ".conll", ".tsv", ".csv", ".jsonl", ".txt", ".label", ".iob", ".iob2", ".bio"}
+
+
+def expand(paths: Paths) -> list[Path]:
+    """Files named by one or several paths or globs, in sorted order within a glob; DataError where none exists."""
+    if isinstance(paths, str | Path):
+        paths = [paths]
+    files: list[Path] = []
+    for path in paths:
+        text = str(Path(path).expanduser())
+        if Path(text).is_file():
+            files.append(Path(text))
+            continue
+        matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - a pattern may be absolute
+        found = [Path(name) for name in matches if Path(name).is_file()]
+        if not found:
+            raise DataError(f"{path}: {_why_none(Path(text))}")
+        files += found
+    if not files:
+        raise DataError("no data files were named")
+    return files
+
+
+def read_text_file(path: Path, encodings: Sequence[str] = ("utf-8",)) -> str:
+    """The whole file, without byte order mark and with LF line ends; the first of `encodings` that fits is used.
+
+    Raises DataError with line and byte for what does not decode, and for NUL characters (UTF-16 or damage).
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be read ({problem.strerror})") from None
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path}: this file is UTF-16; convert it to UTF-8 first")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    nul = data.find(b"\0")
+    if nul >= 0:
+        line = data.count(b"\n", 0, nul) + 1
+        raise DataError(f"{path}:{line}: NUL character; the file is damaged or not UTF-8 text")
+    for encoding in encodings:
+        try:
+            return data.decode(encoding).replace("\r\n", "\n")
+        except UnicodeDecodeError as problem:
+            bad = problem.start
+    line = data.count(b"\n", 0, bad) + 1
+    byte = bad - data.rfind(b"\n", 0, bad)
+    raise DataError(
+        f"{path}:{line}: byte {byte} of this line (0x{data[bad]:02x}) is not {encodings[-1].upper()};"
+        " convert the file to UTF-8"
+    )
+
+
+def read_lines(path: Path, encodings: Sequence[str] = ("utf-8",)) -> list[str]:
+    """The lines of a file; only LF and CRLF end a line, so U+2028 or NEL inside a text stay where they are."""
+    text = read_text_file(path, encodings)
+    if not text.strip():
+        raise DataError(f"{path}: the file is empty")
+    return text.removesuffix("\n").split("\n")
+
+
+def stem(path: Path) -> str:
+    """The file's name without a known suffix; sentence ids are made from it.
+
+    >>> stem(Path("data/stsa.binary.train")), stem(Path("TREC_10.label"))
+    ('stsa.binary.train', 'TREC_10')
+    """
+    return path.stem if path.suffix.lower() in _SUFFIXES else path.name
+
+
+def split_of(path: Path, split: str | None = None, *, special: dict[str, str] | None = None) -> str:
+    """The split that is given, else what the file's name says (train, dev/valid, test), else ``""``.
+
+    >>> split_of(Path("en_ewt-ud-dev.conllu")), split_of(Path("wnut17train.conll")), split_of(Path("notes.txt"))
+    ('dev', 'train', '')
+    """
+    if split is not None:
+        if split and split not in SPLITS:
+            raise ConfigError(f"unknown split {split!r}; {did_you_mean(split, SPLITS)}")
+        return split
+    name = stem(path).lower()
+    for part, meaning in (special or {}).items():
+        if part in name:
+            return meaning
+    parts = re.split(r"[^a-z]+", name)
+    for part in reversed(parts):
+        if part in _SPLIT_WORDS:
+            return _SPLIT_WORDS[part]
+    for part in reversed(parts):
+        ending = re.search(r"(train|valid|dev|test)$", part)
+        if ending:
+            return _SPLIT_WORDS[ending[1]]
+    return ""
+
+
+def _why_none(path: Path) -> str:
+    if path.is_dir():
+        return "this is a folder; name its files, or a glob such as 'folder/*.conllu'"
+    if any(sign in str(path) for sign in "*?["):
+        return "no file matches this pattern"
+    if path.parent.is_dir():
+        return f"no such file; {did_you_mean(path.name, [p.name for p in path.parent.iterdir()][:200])}"
+    return f"no such file (the folder {path.parent} does not exist)"
