@@ -34,22 +34,19 @@ def cut_shards(rows_per_input: NDArray[Any], rows_per_shard: int) -> list[tuple[
     return list(zip(starts.tolist(), stops, strict=True))
 
 
-def cut_batches(lengths: NDArray[Any], pieces_per_batch: int, spread: float = 0.0) -> list[tuple[int, int]]:
-    """Cut inputs, longest first, into runs whose padded size is at most `pieces_per_batch` (one input at
-    least).
+def cut_batches(lengths: NDArray[Any], pieces_per_batch: int) -> list[tuple[int, int]]:
+    """Cut inputs, longest first, into runs of one length with at most `pieces_per_batch` pieces (or one
+    input).
 
-    A run holds inputs of one length, or, with `spread`, of lengths down to ``(1 - spread)`` of its longest.
+    Equal lengths need neither padding nor a mask, so no model can be disturbed by them; mixing near lengths
+    where a length is rare was tried and saved nothing measurable.
 
     >>> cut_batches(np.array([5, 5, 5, 4]), 10)
     [(0, 2), (2, 3), (3, 4)]
     """
-    cuts, start = [], 0
-    while start < len(lengths):
-        longest = int(lengths[start])
-        room = max(1, pieces_per_batch // max(1, longest))
-        shortest = longest - int(longest * spread)
-        # lengths fall, so the run ends where the first one below `shortest` stands
-        stop = start + int(np.searchsorted(-lengths[start : start + room], -shortest, side="right"))
-        cuts.append((start, stop))
-        start = stop
+    cuts: list[tuple[int, int]] = []
+    edges = np.flatnonzero(np.diff(lengths, prepend=-1))
+    for start, stop in zip(edges.tolist(), [*edges[1:].tolist(), len(lengths)], strict=True):
+        room = max(1, pieces_per_batch // max(1, int(lengths[start])))
+        cuts += [(begin, min(begin + room, stop)) for begin in range(start, stop, room)]
     return cuts

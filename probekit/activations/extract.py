@@ -231,15 +231,11 @@ def _run_batch(
 ) -> Iterator[tuple[Layer, torch.Tensor, float]]:
     """For each layer of a batch its rows, float32 ``[rows, dim]``, and the largest |value| in it."""
     ids = torch.from_numpy(batch.ids).to(model.device)
-    mask = None if batch.mask is None else torch.from_numpy(batch.mask).to(model.device)
     pooler = make_pooler(batch.first, batch.stop, plan.recipe["pool"], model.device)
-    states = model.states(ids, mask, plan.layers)
+    states = model.states(ids, None, plan.layers)
     for layer in plan.layers:
         state = states.pop(layer).reshape(-1, plan.dim).to(torch.float32)
         largest = _largest(state)
-        if not math.isfinite(largest) and mask is not None:
-            state = state.masked_fill(mask.reshape(-1, 1) == 0, 0.0)  # what stands at a pad is nobody's
-            largest = _largest(state)
         if not math.isfinite(largest):
             bad = int(torch.nonzero(~torch.isfinite(state).all(1))[0])
             sentence = plan.sentence_of_piece(start, batch.ids.shape[1], bad)

@@ -24,15 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Inputs that go through the model together, and the rows that come out.
+    """Inputs of one length that go through the model together, and the rows that come out.
 
-    ``ids`` int64 ``[inputs, pieces]``; ``mask`` likewise, or None where all are of one length. ``first`` and
-    ``stop`` count pieces over the flattened batch; the rows are ``begin ... begin+len(first)-1`` of their
-    shard.
+    ``ids`` int64 ``[inputs, pieces]``. ``first`` and ``stop`` count pieces over the flattened batch; the rows
+    are ``begin ... begin+len(first)-1`` of their shard.
     """
 
     ids: Int[ndarray, "inputs pieces"]
-    mask: Int[ndarray, "inputs pieces"] | None
     first: Int[ndarray, " rows"]
     stop: Int[ndarray, " rows"]
     begin: int
@@ -49,7 +47,6 @@ class Plan:
     dim: int
     counts: Mapping[str, int]
     index: Index
-    pad: int
     _piece_ids: Int[ndarray, " pieces"]
     _input_start: Int[ndarray, " inputs_1"]
     _inputs: Int[ndarray, " used"]
@@ -92,20 +89,13 @@ class Plan:
 
     def batch(self, number: int, start: int, stop: int) -> Batch:
         """The arrays of one batch of a shard."""
-        lengths = self._lengths(start, stop)
-        width = int(lengths[0])
+        width = int(self._lengths(start, stop)[0])
         places = self._input_start[self._inputs[start:stop], None] + np.arange(width)
-        mask = None
-        if lengths[-1] < width:
-            mask = (np.arange(width) < lengths[:, None]).astype(np.int64)
-            places = np.where(mask, places, 0)
         ids = self._piece_ids[places].astype(np.int64)
-        if mask is not None:
-            ids[mask == 0] = self.pad
         rows = slice(self._row_start[start], self._row_start[stop])
         slots = np.repeat(np.arange(stop - start), np.diff(self._row_start[start : stop + 1])) * width
         begin = int(self._row_start[start] - self._row_start[self._shards[number][0]])
-        return Batch(ids, mask, self._rows.first[rows] + slots, self._rows.stop[rows] + slots, begin)
+        return Batch(ids, self._rows.first[rows] + slots, self._rows.stop[rows] + slots, begin)
 
     def sentence_of_piece(self, start: int, width: int, piece: int) -> str:
         """The sentence whose input holds a piece of the flattened batch that begins at input `start`."""
@@ -158,7 +148,6 @@ def plan_extraction(model: Model, corpus: Corpus, options: Options) -> Plan:
         dim=model.dim,
         counts=dict(encoding.counts),
         index=index,
-        pad=model.pad_piece,
         _piece_ids=encoding.piece_ids,
         _input_start=starts,
         _inputs=order[used],

@@ -24,7 +24,7 @@ POOLS = {
     "piece": ("none",),
 }
 DTYPES = ("float16", "float32")
-PIECES_PER_BATCH = 4096
+PIECES_PER_BATCH = {"cpu": 2048, "cuda": 16_384}
 ROWS_PER_SHARD = 20_000
 
 
@@ -71,6 +71,7 @@ class Options:
 
 def make_recipe(model: Model, corpus: Corpus, encoding: Encoding, options: Options) -> dict[str, Any]:
     """What the numbers depend on, as JSON for people to read; names and folders are no part of it."""
+    device = model.device.partition(":")[0]
     return {
         "format": FORMAT,
         "model": {
@@ -78,7 +79,7 @@ def make_recipe(model: Model, corpus: Corpus, encoding: Encoding, options: Optio
             "tokenizer": model.tokenizer_fingerprint,
             "dtype": model.dtype,
             "attention": model.attention,
-            "device": model.device.partition(":")[0],
+            "device": device,
         },
         "corpus": {"text": corpus.text_hash, "inputs": encoding.ids_hash},
         "layers": list(model.resolve_layers(options.layers)),
@@ -89,7 +90,7 @@ def make_recipe(model: Model, corpus: Corpus, encoding: Encoding, options: Optio
         "text_form": options.text_form or corpus.text_form,
         "length": options.length,
         "dtype": options.dtype,
-        "pieces_per_batch": options.pieces_per_batch or PIECES_PER_BATCH,
+        "pieces_per_batch": options.pieces_per_batch or PIECES_PER_BATCH.get(device, 2048),
         "rows_per_shard": options.rows_per_shard,
     }
 
