@@ -30,6 +30,21 @@ SENTENCE_REASONS = ("", "empty")
 CHUNK = 2048
 """Sentences tokenized at a time: bounds the memory that character offsets take."""
 
+COUNTED = (
+    "sentences",
+    "inputs",
+    "pieces",
+    "words",
+    "words_without_piece",
+    "truncated_words",
+    "unknown_words",
+    "shared_pieces",
+    "multiword_shared",
+    "long_sentences",
+    "empty_sentences",
+)
+"""What ``counts`` tells. Shared pieces cover words at two places; multiword words share one place."""
+
 DTYPES = {
     "piece_ids": np.int32,
     "input_start": np.int64,
@@ -108,7 +123,7 @@ def encode(
     read = read_surface if text_form == "surface" else read_words
     columns: dict[str, list[Any]] = {name: [] for name in DTYPES}
     columns["input_start"].append([0])
-    counts: Counter[str] = Counter()
+    counts = Counter(dict.fromkeys(COUNTED, 0))
     for begin in range(0, len(sentences), CHUNK):
         chunk = sentences[begin : begin + CHUNK]
         pieces = read(model.tokenizer, chunk)

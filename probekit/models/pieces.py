@@ -70,7 +70,8 @@ def read_surface(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[Sentenc
     spans += np.repeat(base[:-1], np.diff(start))[:, None]
     mark = _is_space_mark(tokenizer, ids)
     # a mark that claims a character of the next piece was put in front of the text by the tokenizer
-    mark[:-1] &= spans[1:, 0] < spans[:-1, 1]
+    mark[:-1] &= (spans[1:, 0] < spans[:-1, 1]) & ~special[1:]
+    mark[-1:] = False
     left, right = _without_spaces(codes, spans)
     content = np.flatnonzero(~special & ~mark & (left < right))
 
