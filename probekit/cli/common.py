@@ -13,9 +13,15 @@ import click
 
 from probekit.glossary import Progress
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
-device_option = click.option("--device", default=None, help="cpu, cuda, cuda:1 ...; default: the first CUDA device, else cpu.")
-format_option = click.option("--format", "data_format", default=None, help="Format of --data where it cannot be told.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else."
+)
+device_option = click.option(
+    "--device", default=None, help="cpu, cuda, cuda:1 ...; default: the first CUDA device, else cpu."
+)
+format_option = click.option(
+    "--format", "data_format", default=None, help="Format of --data where it cannot be told."
+)
 
 
 def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -73,14 +79,21 @@ def _bars() -> Iterator[Progress]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
-        Progress as RichProgress,
         TaskID,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.progress import (
+        Progress as RichProgress,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
     tasks: dict[str, TaskID] = {}
     with RichProgress(*columns, console=Console(stderr=True)) as bars:
 

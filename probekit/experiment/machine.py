@@ -25,6 +25,7 @@ def versions() -> dict[str, str]:
 
 def git_state(folder: Path) -> dict[str, Any] | None:
     """Commit of the checkout that holds `folder`, and whether it was changed since; None outside a checkout."""
+
     def git(*words: str) -> str:
         done = subprocess.run(
             ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10

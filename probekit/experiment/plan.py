@@ -237,7 +237,9 @@ def _spoken(problem: ValidationError) -> list[str]:
         else:
             hint = ""
             if error["type"] == "literal_error":
-                options = [part.strip(" '") for part in error["ctx"]["expected"].replace(" or ", ",").split(",")]
+                options = [
+                    part.strip(" '") for part in error["ctx"]["expected"].replace(" or ", ",").split(",")
+                ]
                 hint = f"; {did_you_mean(str(error['input']), options)}"
             message = error["msg"].removeprefix("Value error, ")
             got = "" if isinstance(error["input"], dict) else f"; got {error['input']!r}"

@@ -1,0 +1,81 @@
+"""`probekit run`: an experiment from its file to its report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from probekit.cli.common import device_option, emit, json_option, options, progress, say
+
+if TYPE_CHECKING:
+    from probekit.results.run import Run
+
+work_options = options(
+    click.option("--fresh", is_flag=True, help="Start anew, even where an earlier run could be continued."),
+    click.option("--engine", type=click.Choice(["local", "loky", "dask", "ray"]), default="local", show_default=True,
+                 help="Where cells run; dask and ray need their packages."),
+    click.option("--jobs", type=int, default=1, show_default=True, help="Cells side by side (-1: one per core)."),
+    click.option("--runs", "runs", type=click.Path(file_okay=False), default="runs", show_default=True,
+                 help="Folder of run folders."),
+)  # fmt: skip
+
+
+@click.command(name="run")
+@click.argument("experiment")
+@click.option("--dry-run", is_flag=True, help="Print the plan with its costs and stop.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Change a value of the file, such as corpus.conllu='en_ewt-*.conllu'. Repeatable.")  # fmt: skip
+@work_options
+@device_option
+@json_option
+def command(
+    experiment: str,
+    dry_run: bool,
+    overrides: tuple[str, ...],
+    fresh: bool,
+    engine: str,
+    jobs: int,
+    runs: str,
+    device: str | None,
+    as_json: bool,
+) -> int:
+    """Run EXPERIMENT: a built-in name, a folder with an experiment.toml, or a TOML file.
+
+    The same command again continues an interrupted run and reports a finished one.
+    """
+    from probekit.experiment.plan import check_plan, load_plan
+    from probekit.experiment.run import preview, run_plan
+
+    plan, _, text = load_plan(experiment, overrides)
+    if device is not None:
+        document = plan.model_dump(exclude_none=True)
+        for model in document["model"]:
+            model["device"] = device
+        plan = check_plan(document, experiment)
+    if dry_run:
+        preview(plan, say)
+        return 0
+    with progress() as show:
+        run = run_plan(plan, text, fresh=fresh, jobs=jobs, engine=engine, runs=runs, progress=show, say=say)
+    return report_of(run, as_json)
+
+
+def report_of(run: Run, as_json: bool) -> int:
+    """Say what came out and where it lies; the exit code: 3 where some cells failed."""
+    info = run.info
+    if as_json:
+        emit({"run": str(run.path), "report": str(run.page), "finished": info.get("finished"),
+              "summary": info["summary"], "failed": info["failed"], "seconds": info["seconds"],
+              "peak_anonymous_mb": info["peak_anonymous_mb"]})  # fmt: skip
+    else:
+        for sentence in info["summary"]:
+            say("")
+            say(sentence)
+        for failed in info["failed"]:
+            say(f"failed: {failed['cell']}: {failed['reason']}")
+        say("")
+        say(f"{info['seconds']:.0f} s, peak anonymous memory {info['peak_anonymous_mb']:,} MB")
+        say(f"run    {run.path}")
+        click.echo(f"report {run.page}")
+    return 3 if info["failed"] else 0
