@@ -1,0 +1,74 @@
+"""Comparisons are joined by id, never by position."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from probekit.errors import DataError
+from probekit.results.compare import compare, compare_runs
+from probekit.results.outcomes import Outcomes
+from probekit.results.run import Run
+
+
+def make(
+    right: np.ndarray, order: np.ndarray | None = None, labels: tuple[str, ...] = ("A", "B", "C")
+) -> Outcomes:
+    """Outcomes whose units are right where `right` says so, in any order, with any order of labels."""
+    n = len(right)
+    order = np.arange(n) if order is None else order
+    gold = np.array([labels.index("ABC"[i % 3]) for i in range(n)])
+    wrong = np.array([labels.index("ABC"[(i + 1) % 3]) for i in range(n)])
+    guess = np.where(right, gold, wrong)
+    ids = tuple(f"s{i // 4}:{i % 4 + 1}" for i in order)
+    return Outcomes(ids, order // 4, gold[order], guess[order], labels=labels, left_out={"truncated": 1})
+
+
+def test_order_of_units_and_of_labels_make_no_difference() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.random((2, 80)) < np.array([[0.6], [0.8]])
+    plain = compare(make(a), make(b))
+    mixed = compare(make(a), make(b, rng.permutation(80), ("C", "A", "B")))
+    assert plain == mixed
+    assert plain.difference == pytest.approx(b.mean() - a.mean())
+    assert (plain.before, plain.after) == pytest.approx((a.mean(), b.mean()))
+    row = plain.measurement(model="m")
+    assert (row.metric, row.value, row.p) == ("difference in accuracy", plain.difference, plain.p)
+
+
+def test_units_of_one_side_only_are_left_out_and_counted() -> None:
+    right = np.ones(40, bool)
+    found = compare(make(right), make(right, np.arange(36)))
+    assert (found.n, found.n_left_out, found.difference, found.p) == (36, 4, 0.0, 1.0)
+
+
+def test_what_cannot_be_compared() -> None:
+    right = np.ones(8, bool)
+    one = make(right)
+    numbers = Outcomes(one.ids, one.cluster, np.zeros(8), np.zeros(8))
+    with pytest.raises(DataError, match="cannot be compared"):
+        compare(one, numbers)
+    other = Outcomes(one.ids, one.cluster, (one.gold + 1) % 3, one.predicted, labels=one.labels)
+    with pytest.raises(DataError, match="gold differs at unit 's0:1'"):
+        compare(one, other)
+    apart = Outcomes(tuple("abcdefgh"), one.cluster, one.gold, one.predicted, labels=one.labels)
+    with pytest.raises(DataError, match="share no unit"):
+        compare(one, apart)
+
+
+def test_runs_share_cells_and_holm_counts_them(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    runs = [Run(tmp_path / name) for name in "ab"]
+    for run, rate in zip(runs, (0.5, 0.9), strict=True):
+        for cell in ("layer-0", "layer-1"):
+            run.add_outcomes(cell, make(rng.random(120) < rate))
+    runs[1].add_outcomes("layer-2", make(np.ones(120, bool)))
+    rows = compare_runs(*runs)
+    assert [cell for cell, _, _ in rows] == ["layer-0", "layer-1"]
+    assert all(
+        row.family_size == 2 and row.p_adjusted == pytest.approx(2 * row.p) for _, _, row in rows if row.p
+    )
+    with pytest.raises(DataError, match="no cell of the same name"):
+        compare_runs(runs[0], Run(tmp_path / "empty"))

@@ -1,0 +1,58 @@
+"""Panels: validated by kind, kept whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from probekit.errors import DataError
+from probekit.results.panel import Panel
+
+CURVE: dict[str, Any] = {
+    "layers": ["0", "1"], "x_label": "layer", "y_label": "accuracy", "series": [{"name": "upos", "style": "task"}],
+}  # fmt: skip
+VALUE = np.array([[0.5, np.nan]])
+MAP: dict[str, Any] = {
+    "rows": ["a"], "columns": ["0", "1"], "row_label": "label", "column_label": "layer", "value_label": "F1",
+}  # fmt: skip
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    before = Panel(
+        "layer-curve", "a.b-1", "Title", "Caption.", {"value": VALUE, "low": VALUE, "high": VALUE}, CURVE
+    )
+    before.save(tmp_path / "01-a.b-1")
+    after = Panel.load(tmp_path / "01-a.b-1")
+    assert (after.kind, after.name, after.title, after.caption, after.labels) == (
+        before.kind, before.name, before.title, before.caption, CURVE,
+    )  # fmt: skip
+    np.testing.assert_array_equal(after.arrays["value"], VALUE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arrays", "labels", "message"),
+    [
+        ("layer-curv", {}, {}, "did you mean 'layer-curve'"),
+        ("layer-curve", {"value": VALUE, "low": VALUE}, CURVE, "lacks the array 'high'"),
+        ("layer-curve", {"value": VALUE.T, "low": VALUE, "high": VALUE}, CURVE, r"ask for \(1, 2\)"),
+        ("layer-curve", {}, {**CURVE, "series": [{"name": "x", "style": "bold"}]}, "one style of"),
+        ("heatmap", {"value": VALUE}, {"rows": ["a"]}, "lacks the label 'columns'"),
+        ("heatmap", {"value": VALUE, "n": np.zeros(3)}, MAP, "'n' has shape"),
+        ("confusion", {"counts": np.zeros((2, 3))}, {"classes": ["a", "b"]}, r"ask for \(2, 2\)"),
+        ("table", {}, {"columns": ["a"], "rows": [[1, 2]], "formats": ["int"]}, "2 cells under 1 columns"),
+        ("table", {}, {"columns": ["a"], "rows": [], "formats": ["float"]}, "one format of"),
+        ("sentence", {}, {}, "lacks the label 'text'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(kind: str, arrays: Any, labels: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Panel(kind, "p", "T", arrays=arrays, labels=labels)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "A", "a/b", ".hidden", "x" * 101, "ä"])
+def test_names_are_slugs(name: str) -> None:
+    with pytest.raises(DataError, match="slug"):
+        Panel("sentence", name, "T", labels={"text": ""})
