@@ -15,4 +15,6 @@ def probes_folder() -> Path:
     for folder in (package / "_probes", package.parent / "probes"):
         if (folder / "tasks").is_dir():
             return folder
-    raise DataError(f"the built-in task files are neither in {package} nor beside it; install probekit-nlp again")
+    raise DataError(
+        f"the built-in task files are neither in {package} nor beside it; install probekit-nlp again"
+    )

@@ -65,7 +65,9 @@ class Corpus:
         try:
             return self.sentences[self._by_id[key]]
         except KeyError:
-            raise DataError(f"corpus {self.name!r} has no sentence {key!r}; {_near(key, self._by_id)}") from None
+            raise DataError(
+                f"corpus {self.name!r} has no sentence {key!r}; {_near(key, self._by_id)}"
+            ) from None
 
     def __hash__(self) -> int:
         return hash(self.hash)
@@ -110,7 +112,9 @@ class Corpus:
         """The sentences of one split, as a corpus of its own."""
         if name not in self.sizes:
             raise DataError(f"corpus {self.name!r} has no split {name!r}; {did_you_mean(name, self.splits)}")
-        return Corpus([s for s in self if s.split == name], self.name, self.files, self.licence, self.text_form)
+        return Corpus(
+            [s for s in self if s.split == name], self.name, self.files, self.licence, self.text_form
+        )
 
     def split_by(
         self, by: str, *, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1), seed: int = 0

@@ -90,7 +90,10 @@ def _units(
         labels=np.array(labels, np.float64 if task.kind == "number" else object),
         types=types,
         split=np.array(split, "U5"),
-        ids=tuple(corpus[s].id if w < 0 else f"{corpus[s].id}:{w + 1}" for s, w in zip(sentences, words, strict=True)),
+        ids=tuple(
+            corpus[s].id if w < 0 else f"{corpus[s].id}:{w + 1}"
+            for s, w in zip(sentences, words, strict=True)
+        ),
         left_out=dict(left_out),
         overlap=np.array(overlap, np.bool_),
     )

@@ -117,7 +117,9 @@ def _check(table: TaskFile) -> None:
     if unit and unit != table.unit:
         raise ConfigError(f"label {table.label!r} labels a {unit}; set unit = {unit!r}")
     if table.unit == "sentence" and not unit and not table.label.startswith("attribute."):
-        raise ConfigError(f"a sentence has no {table.label!r}; use 'attribute.NAME' or a property of sentences")
+        raise ConfigError(
+            f"a sentence has no {table.label!r}; use 'attribute.NAME' or a property of sentences"
+        )
     if known and not table.bins and known.kind != table.kind:
         cut = ", or cut it into classes with bins = [...]" if known.kind == "number" else ""
         raise ConfigError(f"label {table.label!r} gives {known.kind}; set kind = {known.kind!r}{cut}")
@@ -133,7 +135,9 @@ def _check(table: TaskFile) -> None:
             if name == "word_content" or (name in PROPERTIES and PROPERTIES[name].kind == "number"):
                 raise ConfigError(f"where = {table.where!r}: {name!r} cannot be filtered by")
             if table.unit == "sentence" and not name.startswith("attribute."):
-                raise ConfigError(f"where = {table.where!r}: sentences are filtered by 'attribute.NAME', not {name!r}")
+                raise ConfigError(
+                    f"where = {table.where!r}: sentences are filtered by 'attribute.NAME', not {name!r}"
+                )
 
 
 def _example(number: int, table: ExampleTable, task: TaskFile) -> Example:
@@ -147,7 +151,9 @@ def _example(number: int, table: ExampleTable, task: TaskFile) -> Example:
         for word in table.labels:
             times = words.count(word)
             if times != 1:
-                raise ConfigError(f"example {number}: {word!r} stands {times} times in {table.text!r}, not once")
+                raise ConfigError(
+                    f"example {number}: {word!r} stands {times} times in {table.text!r}, not once"
+                )
         given = [str(table.labels.get(word, MISSING)) for word in words]
     for what, values in (*columns.items(), ("labels", given)):
         if len(values) != len(words) and (what != "labels" or task.unit == "word"):
@@ -174,7 +180,9 @@ def _complaints(problem: ValidationError, raw: dict[str, Any]) -> list[str]:
             found.append(f"key {key!r} is missing")
         elif error["type"] == "literal_error":
             values = [v.strip("' ") for v in error["ctx"]["expected"].replace(" or ", ",").split(",")]
-            found.append(f"{key} = {error['input']!r} is unknown; {did_you_mean(str(error['input']), values)}")
+            found.append(
+                f"{key} = {error['input']!r} is unknown; {did_you_mean(str(error['input']), values)}"
+            )
         elif not (error["loc"][-1] in ("SplitTable",) and isinstance(raw.get("split"), str)):
             found.append(f"{key} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}")
     return list(dict.fromkeys(found))

@@ -46,7 +46,9 @@ class Sentence:
         end = len(self.text)
         for start, stop in self.offsets:
             if not 0 <= start <= stop <= end:
-                raise DataError(f"{self.location}: span {start}:{stop} lies outside the text of {end} characters")
+                raise DataError(
+                    f"{self.location}: span {start}:{stop} lies outside the text of {end} characters"
+                )
 
     def __len__(self) -> int:
         return len(self.words)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 Fractions = tuple[float, float, float]
 
 
-def assign_splits(corpus: Corpus, by: str, *, fractions: Fractions = (0.8, 0.1, 0.1), seed: int = 0) -> list[str]:
+def assign_splits(
+    corpus: Corpus, by: str, *, fractions: Fractions = (0.8, 0.1, 0.1), seed: int = 0
+) -> list[str]:
     """One split per sentence, so that equal texts (`by="sentence"`) or whole documents stay together.
 
     Raises DataError for a split by document where a sentence has none.
@@ -25,12 +27,16 @@ def assign_splits(corpus: Corpus, by: str, *, fractions: Fractions = (0.8, 0.1, 
     if by == "document":
         for sentence in corpus:
             if not sentence.document:
-                raise DataError(f"{sentence.location}: a split by document needs documents, and it belongs to none")
+                raise DataError(
+                    f"{sentence.location}: a split by document needs documents, and it belongs to none"
+                )
         return split_groups([s.document for s in corpus], fractions=fractions, seed=seed)
     raise ConfigError(f"cannot split by {by!r}; {did_you_mean(by, ['sentence', 'document'])}")
 
 
-def split_groups(groups: Sequence[str], *, fractions: Fractions = (0.8, 0.1, 0.1), seed: int = 0) -> list[str]:
+def split_groups(
+    groups: Sequence[str], *, fractions: Fractions = (0.8, 0.1, 0.1), seed: int = 0
+) -> list[str]:
     """One split per entry; entries of one group go together, and the fractions are of entries, met to one group.
 
     Groups are ordered by a hash of (seed, group), so the split of a group does not depend on the order given.
@@ -39,7 +45,9 @@ def split_groups(groups: Sequence[str], *, fractions: Fractions = (0.8, 0.1, 0.1
     ['train', 'train', 'train', 'test']
     """
     if any(f < 0 for f in fractions) or not 0.999 < sum(fractions) < 1.001 or fractions[0] == 0:
-        raise ConfigError(f"split fractions {list(fractions)} must be three shares, train above 0, that add up to 1")
+        raise ConfigError(
+            f"split fractions {list(fractions)} must be three shares, train above 0, that add up to 1"
+        )
     sizes: dict[str, int] = {}
     for group in groups:
         sizes[group] = sizes.get(group, 0) + 1

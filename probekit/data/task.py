@@ -105,5 +105,7 @@ def load_task(name: str | Path) -> Task:
     known = list_tasks()
     if name not in known:
         hint = did_you_mean(str(name), known)
-        raise ConfigError(f"no task {str(name)!r}; {hint} (a task file of your own: give its path, ending in .toml)")
+        raise ConfigError(
+            f"no task {str(name)!r}; {hint} (a task file of your own: give its path, ending in .toml)"
+        )
     return read_task(probes_folder() / "tasks" / f"{name}.toml")

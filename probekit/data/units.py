@@ -70,6 +70,10 @@ class Units:
             return {}
         counts: dict[str, dict[str, int]] = {}
         for split in SPLITS:
-            for label, n in zip(*np.unique(self.labels[self.split == split], return_counts=True), strict=True):
+            for label, n in zip(
+                *np.unique(self.labels[self.split == split], return_counts=True), strict=True
+            ):
                 counts.setdefault(str(label), dict.fromkeys(SPLITS, 0))[split] = int(n)
-        return dict(sorted(counts.items(), key=lambda item: (-item[1]["train"], -sum(item[1].values()), item[0])))
+        return dict(
+            sorted(counts.items(), key=lambda item: (-item[1]["train"], -sum(item[1].values()), item[0]))
+        )

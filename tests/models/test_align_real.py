@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from probekit.data.conllu import read_conllu
+from probekit.data.read_conllu import read_conllu
 from probekit.data.sentence import Sentence
 from probekit.errors import MissingExtra
 from probekit.models import Model, encode, load_model

@@ -1,4 +1,4 @@
-"""CoNLL-U: the ten-column format of Universal Dependencies, read and written."""
+"""CoNLL-U, the ten-column format of Universal Dependencies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from probekit.data.corpus import Corpus
 from probekit.data.lines import Paths, expand, read_lines, split_of, stem
 from probekit.data.sentence import MISSING, Sentence
 from probekit.errors import DataError
-from probekit.results.files import write_bytes
 
 COLUMNS = ("lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
@@ -82,7 +81,9 @@ def _sentence(
     for at, text in numbered:
         row = text.split("\t")
         if len(row) != 10:
-            raise DataError(f"{path}:{at}: {len(row)} tab-separated columns where CoNLL-U has 10: {text[:60]!r}")
+            raise DataError(
+                f"{path}:{at}: {len(row)} tab-separated columns where CoNLL-U has 10: {text[:60]!r}"
+            )
         index = row[0]
         if index.isdecimal():
             if index != str(len(words) + 1):
@@ -100,9 +101,13 @@ def _sentence(
             surface.append((row[1], first - 1, last, row[9]))
             stop = last
         elif not index.replace(".", "", 1).isdecimal():
-            raise DataError(f"{path}:{at}: {index!r} is not a word number, a range (3-4) or an empty node (3.1)")
+            raise DataError(
+                f"{path}:{at}: {index!r} is not a word number, a range (3-4) or an empty node (3.1)"
+            )
     if stop > len(words):
-        raise DataError(f"{path}:{line}: a multiword token reaches to word {stop}, but there are {len(words)} words")
+        raise DataError(
+            f"{path}:{line}: a multiword token reaches to word {stop}, but there are {len(words)} words"
+        )
     place = f"{path}:{line}"
     id = comments.get("sent_id") or f"{stem(path)}-{number}"
     if comments.get("text"):
@@ -126,7 +131,9 @@ def _sentence(
 def _range(index: str, expected: int, place: str) -> tuple[int, int]:
     first, _, last = index.partition("-")
     if not (first.isdecimal() and last.isdecimal() and int(first) == expected and int(first) <= int(last)):
-        raise DataError(f"{place}: multiword token {index!r} where one that begins at {expected} was expected")
+        raise DataError(
+            f"{place}: multiword token {index!r} where one that begins at {expected} was expected"
+        )
     return int(first), int(last)
 
 
@@ -184,45 +191,3 @@ def _join(surface: list[tuple[str, int, int, str]]) -> tuple[str, list[tuple[int
         parts.append(form + space)
         position += len(form) + len(space)
     return "".join(parts), spans
-
-
-def write_conllu(corpus: Corpus, path: str | Path) -> None:
-    """Write the corpus as CoNLL-U; `read_conllu` gives back the same words, texts, offsets and columns.
-
-    Words that share a span become a multiword token. The format has no splits: write one file per split, named for
-    it. Raises DataError for an id, text or attribute with a line break, which the format cannot hold.
-    """
-    lines = list(conllu_lines(corpus))
-    for line in lines:
-        if "\n" in line:
-            raise DataError(f"CoNLL-U cannot hold a line break: {line[:60]!r}")
-    write_bytes(Path(path), "".join(f"{line}\n" for line in lines).encode())
-
-
-def conllu_lines(corpus: Corpus) -> Iterator[str]:
-    """The lines of the corpus in CoNLL-U, without line ends."""
-    document = ""
-    for sentence in corpus:
-        if sentence.document != document:
-            document = sentence.document
-            yield f"# newdoc id = {document}"
-        yield f"# sent_id = {sentence.id}"
-        yield f"# text = {sentence.text}"
-        yield from (f"# {key} = {value}" for key, value in sentence.attributes.items())
-        yield from _rows(sentence)
-        yield ""
-
-
-def _rows(sentence: Sentence) -> Iterator[str]:
-    blank = (MISSING,) * len(sentence)
-    columns = [sentence.columns.get(name, blank) for name in COLUMNS]
-    offsets = sentence.offsets
-    for index, (word, *values) in enumerate(zip(sentence.words, *columns, strict=True)):
-        if index == 0 or offsets[index] != offsets[index - 1]:
-            last = index
-            while last + 1 < len(offsets) and offsets[last + 1] == offsets[index]:
-                last += 1
-            if last > index:
-                start, stop = offsets[index]
-                yield "\t".join([f"{index + 1}-{last + 1}", sentence.text[start:stop], *["_"] * 8])
-        yield "\t".join([str(index + 1), word, *values])
