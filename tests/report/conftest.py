@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """A run folder made by hand: every kind of panel, awkward labels, failures, a random twin."""
 
 from __future__ import annotations
@@ -14,7 +15,24 @@ from probekit.results.panel import Panel
 from probekit.results.run import Run
 
 ATTACK = "</script><img src=x onerror=alert(1)>"
-UPOS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB".split()
+UPOS = [
+    "ADJ",
+    "ADP",
+    "ADV",
+    "AUX",
+    "CCONJ",
+    "DET",
+    "INTJ",
+    "NOUN",
+    "NUM",
+    "PART",
+    "PRON",
+    "PROPN",
+    "PUNCT",
+    "SCONJ",
+    "SYM",
+    "VERB",
+]
 
 
 def layer_curve(layers: int = 7, name: str = "layer-curve") -> Panel:
@@ -133,7 +151,7 @@ INFO: dict[str, Any] = {
     ],
     "plan": {"analysis": [{"kind": "probe", "layers": "all", "tasks": ["upos"]}]},
     "file": '[question]\nask = "Where is part of speech linearly readable in MiniLM?"\n\n[[model]]\nname = "demo:minilm"\ntwins = 3\n',
-}  # fmt: skip # ruff: noqa: E501
+}  # fmt: skip
 
 
 def make_run(path: Path) -> Run:
