@@ -59,7 +59,11 @@ class CorpusPlan(Strict):
     text: str | list[str] | None = None
     hub: HubPlan | None = None
     generated: GeneratedPlan | None = None
-    fields: list[str] | dict[str, str] | None = None
+    name: str = ""
+    licence: str = ""
+    options: dict[str, str | bool | list[str] | dict[str, str]] = Field(
+        default={}, description="what the reader of the format takes: label, columns, quoting ..."
+    )
     text_form: Literal["surface", "words"] | None = None
     length: Literal["truncate", "error", "window"] = "truncate"
 
