@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from probekit.glossary import SPLITS
@@ -26,7 +26,8 @@ from probekit.results.panel import Panel
 from probekit.results.run import Run
 
 SHOWN_ROWS = 400
-EMBEDDED_CSV = 1_000_000  # bytes; a larger table is named, not carried
+EMBEDDED_CSV = 600_000  # bytes; a larger table is named, not carried
+PICTURES = 1_800_000  # bytes; pages with more carry each figure once, without the narrow drawing
 ROW_COLUMNS = (
     ("model", "text"), ("layer", "text"), ("method", "text"), ("control", "text"), ("group", "text"),
     ("split", "text"), ("metric", "text"), ("value", "score"), ("95% interval", "text"), ("n", "int"),
@@ -66,7 +67,8 @@ def build_page(run: Run) -> bytes:
 
     info = run.info
     rows = run.measurements()
-    items = _items(run.panels())
+    summary = [str(sentence) for sentence in info.get("summary") or ()]
+    items = _items([panel for panel in run.panels() if panel.labels.get("text") not in summary])
     environment = Environment(
         loader=PackageLoader("probekit.report", "templates"),
         autoescape=True,
@@ -82,13 +84,13 @@ def build_page(run: Run) -> bytes:
         expectation=info.get("expectation", ""),
         finished=bool(info.get("finished")),
         meta=_meta(info),
-        summary=list(info.get("summary") or ()),
+        summary=summary,
         items=items,
         left_out=_left_out(info),
         overlap=_overlap(info),
         failed=[(str(one.get("cell", "")), str(one.get("reason", ""))) for one in info.get("failed") or ()],
         facts=_facts(info),
-        models=_records(info.get("models") or (), first=("name", "kind", "fingerprint", "revision")),
+        models=_models(info),
         corpora=_records(_corpora(info), first=("name", "hash", "sentences", "licence")),
         plan=_pretty(info.get("plan")),
         file=info.get("file") or "",
@@ -117,6 +119,8 @@ def _items(panels: Sequence[Panel]) -> list[Item]:
             items.append(Item("table", number=number, content=draw_table(panel), **words))
         else:
             items.append(Item("sentence", number="", content=draw_sentence(panel), **words))
+    if sum(len(item.image) + len(item.narrow) for item in items) > PICTURES:
+        items = [replace(item, narrow="") for item in items]
     return items
 
 
@@ -169,6 +173,20 @@ def _corpora(info: Mapping[str, Any]) -> list[dict[str, Any]]:
             )
         corpora.append(fields)
     return corpora
+
+
+def _models(info: Mapping[str, Any]) -> list[Facts]:
+    """A card per model; random twins, which differ in their weights alone, share one."""
+    models = info.get("models") or ()
+    twins = [model for model in models if model.get("kind") == "random"]
+    cards = _records(
+        [model for model in models if model.get("kind") != "random"],
+        ("name", "kind", "fingerprint", "revision"),
+    )
+    if twins:
+        pairs = tuple((str(twin.get("name", "")), str(twin.get("fingerprint", ""))[:16]) for twin in twins)
+        cards.append(Facts("Random twins (fingerprints begin)", pairs))
+    return cards
 
 
 def _records(records: Sequence[Mapping[str, Any]], first: Sequence[str]) -> list[Facts]:

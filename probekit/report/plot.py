@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -83,5 +84,6 @@ def render(panel: Panel, kind: str = "svg", *, width: float = PAGE) -> bytes:
 
 
 def data_uri(svg: bytes) -> str:
-    """An SVG as the address of an image."""
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+    """An SVG as the address of an image; line breaks and indents, which mean nothing in it, become single spaces."""
+    compact = re.sub(rb"\s*\n\s*", b" ", svg)
+    return "data:image/svg+xml;base64," + base64.b64encode(compact).decode()

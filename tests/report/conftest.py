@@ -72,6 +72,7 @@ def selectivity(layers: int = 7) -> Panel:
         {
             "layers": [str(i) for i in range(layers)], "x_label": "layer (0 = embeddings)",
             "y_label": "difference in accuracy (25,094 words)",
+            "reference": {"value": 0.0, "name": "no difference"},
             "series": [
                 {"name": "minus control task", "style": "difference"},
                 {"name": "minus random twins", "style": "difference"},

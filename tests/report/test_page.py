@@ -17,6 +17,7 @@ from probekit.errors import ConfigError, DataError, StoreError
 from probekit.report.page import build_page
 from probekit.report.write import write_page, write_report
 from probekit.results.measurement import Measurement
+from probekit.results.panel import Panel
 from probekit.results.run import Run
 
 from .conftest import ATTACK, INFO, layer_curve, table_panel
@@ -164,6 +165,18 @@ def test_a_large_run_stays_a_small_page(tmp_path: Path) -> None:
     assert "8,000 rows" in page
     assert "the first 400" in page
     assert "results export" in page
+
+
+def test_many_figures_stay_a_small_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(tmp_path)
+    run.write_info({"summary": ["Said once."]})
+    run.add_panel(layer_curve(3))
+    run.add_panel(Panel("sentence", "s", "In a sentence", labels={"text": "Said once."}))
+    assert build_page(run).decode().count("<source media") == 1
+    monkeypatch.setattr("probekit.report.page.PICTURES", 100)
+    page = build_page(run).decode()
+    assert "<source media" not in page
+    assert page.count("Said once.") == 1
 
 
 def test_a_bare_unfinished_run_has_a_page(tmp_path: Path) -> None:

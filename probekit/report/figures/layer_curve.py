@@ -95,8 +95,8 @@ def _finish(axes: Axes, panel: Panel, width: float) -> None:
     if reference := labels.get("reference"):
         axes.axhline(reference["value"], color=PALE, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1.5)
         axes.annotate(
-            shown(reference["name"]), (1, reference["value"]), xycoords=("axes fraction", "data"),
-            xytext=(0, 2), textcoords="offset points", ha="right", va="bottom", color="#555555", fontsize=7,
+            textwrap.fill(shown(reference["name"]), 12), (1, reference["value"]), xycoords=("axes fraction", "data"),
+            xytext=(4, 0), textcoords="offset points", ha="left", va="center", color="#555555", fontsize=7,
         )  # fmt: skip
     if (mark := labels.get("mark")) and mark["layer"] in labels["layers"]:
         place = list(labels["layers"]).index(mark["layer"])
