@@ -86,7 +86,7 @@ def test_rights_follow_the_umask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["write", "fsync", "replace", "open"])
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES, errno.EROFS])
 def test_any_failing_step_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, number: int
 ) -> None:
