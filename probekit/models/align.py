@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from probekit.errors import AlignmentError, ConfigError, did_you_mean
+from probekit.errors import AlignmentError, ConfigError, ModelError, did_you_mean
 from probekit.glossary import LengthPolicy, TextForm
 from probekit.models.pieces import Ints, Pieces, read_surface, read_words
 from probekit.models.windows import Inputs, cut
@@ -137,6 +137,7 @@ def encode(
         name: np.concatenate([np.zeros(0, DTYPES[name]), *parts]).astype(DTYPES[name])
         for name, parts in columns.items()
     }
+    _check_vocabulary(model, arrays["piece_ids"])
     reasons = np.bincount(arrays["word_reason"], minlength=len(REASONS))
     counts["words_without_piece"], counts["truncated_words"], counts["unknown_words"] = map(int, reasons[1:])
     counts["empty_sentences"] = int(arrays["sentence_reason"].sum())
@@ -190,6 +191,15 @@ def _refuse_long(model: Model, sentences: Sequence[Sentence], lengths: Ints) -> 
         f"{sentences[at].location}: {len(sentences[at].words)} words make {lengths[at]} pieces, and "
         f"{model.name} reads at most {model.max_pieces}; choose length='truncate' or 'window', or split it"
     )
+
+
+def _check_vocabulary(model: Model, ids: NDArray[np.int32]) -> None:
+    if len(ids) and int(ids.max()) >= model.vocabulary:
+        piece = model.tokenizer.convert_ids_to_tokens(int(ids.max()))
+        raise ModelError(
+            f"{model.name}: its tokenizer gives piece {int(ids.max())} ({piece!r}), and its embedding has "
+            f"{model.vocabulary} rows; tokenizer and model do not belong together"
+        )
 
 
 def _check_option(option: str, value: str, known: Sequence[str]) -> None:

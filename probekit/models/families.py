@@ -46,10 +46,10 @@ def max_pieces(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> i
     """
     if FAMILIES.get(module.config.model_type, Family()).unbounded:
         return None
-    limits = [int(tokenizer.model_max_length)] if tokenizer.model_max_length < HUGE else []
+    limits = []
     positions = getattr(module.config, "max_position_embeddings", None)
     if isinstance(positions, int) and positions > 0:
-        limits.append(positions - (1 if module.config.is_encoder_decoder else 0))
+        limits.append(positions)
     for name, part in module.named_modules():
         if (
             name.endswith("position_embeddings")
@@ -57,6 +57,10 @@ def max_pieces(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> i
             and part.padding_idx is not None
         ):
             limits.append(part.num_embeddings - part.padding_idx - 1)
+    if module.config.is_encoder_decoder:
+        limits = [limit - 1 for limit in limits]
+    if tokenizer.model_max_length < HUGE:
+        limits.append(int(tokenizer.model_max_length))
     return min(limits, default=None)
 
 

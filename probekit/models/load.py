@@ -22,9 +22,10 @@ from probekit.errors import ConfigError, ModelError, ProbekitError, did_you_mean
 from probekit.glossary import ModelKind
 from probekit.models.families import attention_in_force, building_options, max_pieces, start_piece
 from probekit.models.fingerprint import tokenizer_fingerprint, weights_fingerprint
-from probekit.models.model import Model, discover_layers
+from probekit.models.model import Model
 from probekit.models.quiet import quiet
 from probekit.models.source import SAFE, Source, find_source, first_line, read_json, without_private_keys
+from probekit.models.stacks import find_stacks
 
 DTYPES = {
     "float32": torch.float32,
@@ -32,6 +33,9 @@ DTYPES = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
+OLDEST = (5, 18)
+"""The first transformers that leaves the last block's state alone when asked to."""
+
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
 
 
@@ -60,6 +64,7 @@ def load_model(
     >>> load_model("demo:minilm").layers                                    # doctest: +SKIP
     ('0', '1', '2', '3', '4', '5', '6')
     """
+    _check_transformers()
     torch_dtype = _dtype(dtype)
     torch_device = _device(device)
     if attention not in ATTENTION:
@@ -98,7 +103,7 @@ def assemble(
 ) -> Model:
     """Freeze a module where it stands and gather its facts."""
     module.requires_grad_(False).train(False)
-    layers, dim = discover_layers(module, start)
+    stacks, dim = find_stacks(module, start)
     return Model(
         name=name,
         revision=revision,
@@ -106,7 +111,7 @@ def assemble(
         family=str(module.config.model_type),
         module=module,
         tokenizer=tokenizer,
-        layers=layers,
+        layers=tuple(layer for stack in stacks for layer in stack.layers),
         dim=dim,
         max_pieces=max_pieces(module, tokenizer),
         device=str(module.device),
@@ -114,6 +119,7 @@ def assemble(
         attention=str(module.config._attn_implementation),
         fingerprint=weights_fingerprint(module),
         tokenizer_fingerprint=tokenizer_fingerprint(tokenizer),
+        stacks=stacks,
         start_piece=start,
     )
 
@@ -124,6 +130,16 @@ def to_device(
     """The module itself, moved."""
     torch.nn.Module.to(module, device=device, dtype=dtype)
     return module
+
+
+def _check_transformers() -> None:
+    """Older versions ignore ``tie_last_hidden_states`` and would give normed states under the last number."""
+    major, minor = (int(part) for part in transformers.__version__.split(".")[:2])
+    if (major, minor) < OLDEST:
+        raise ModelError(
+            f"transformers {transformers.__version__} cannot give the last block's state before the final norm; "
+            f"pip install 'transformers>={OLDEST[0]}.{OLDEST[1]},<6'"
+        )
 
 
 def _dtype(name: str) -> torch.dtype:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from probekit.errors import ConfigError, ModelError, did_you_mean
+from probekit.errors import ConfigError, did_you_mean
 from probekit.glossary import Layer, ModelKind, layer_name
+from probekit.models.stacks import Stack, vocabulary
 
 STACKS = ("encoder", "decoder")
 
@@ -42,7 +43,8 @@ class Model:
     attention: str
     fingerprint: str
     tokenizer_fingerprint: str
-    start_piece: int | None = field(default=None)
+    stacks: tuple[Stack, ...]
+    start_piece: int | None
     """The piece that stands in front of what a decoder of an encoder-decoder reads."""
 
     @property
@@ -61,6 +63,11 @@ class Model:
     def parameters(self) -> int:
         """How many numbers the model has; tied weights count once."""
         return sum(p.numel() for p in self.module.parameters())
+
+    @property
+    def vocabulary(self) -> int:
+        """How many pieces the embedding has rows for."""
+        return vocabulary(self.module)
 
     def resolve_layers(self, layers: str | int | Iterable[int | str] = "all") -> tuple[Layer, ...]:
         """The canonical names of the layers asked for, from low to high, each once.
@@ -103,15 +110,13 @@ class Model:
         """
         wanted = self.resolve_layers(layers)
         if self.start_piece is None:
-            run = _Stack(self.module, "", wanted)
-            return run.pick(run(input_ids=input_ids, attention_mask=attention_mask), "hidden_states")
-        encode = _Stack(self.module.get_encoder(), "encoder.", wanted)
-        decode = _Stack(self.module, "decoder.", wanted)
-        encoded = encode(input_ids=input_ids, attention_mask=attention_mask)
-        kept = encode.pick(encoded, "hidden_states")
-        if decode.layers:
+            return self.stacks[0].run(wanted, input_ids=input_ids, attention_mask=attention_mask)[1]
+        encoder, decoder = self.stacks
+        encoded, states = encoder.run(wanted, input_ids=input_ids, attention_mask=attention_mask)
+        if not set(wanted).isdisjoint(decoder.layers):
             pad = torch.nn.functional.pad
-            decoded = decode(
+            _, decoded = decoder.run(
+                wanted,
                 encoder_outputs=encoded,
                 attention_mask=attention_mask,
                 decoder_input_ids=pad(input_ids, (1, 0), value=self.start_piece),
@@ -119,9 +124,8 @@ class Model:
                 if attention_mask is None
                 else pad(attention_mask, (1, 0), value=1),
             )
-            for layer, state in decode.pick(decoded, "decoder_hidden_states").items():
-                kept[layer] = state[:, 1:]
-        return kept
+            states |= {layer: state[:, 1:] for layer, state in decoded.items()}
+        return states
 
     def describe(self) -> dict[str, Any]:
         """Everything a run should record about the model, ready for JSON."""
@@ -174,63 +178,3 @@ def _span(layers: Sequence[Layer]) -> str:
             f"{dot}{numbers[0]} ... {dot}{numbers[-1]}" + (f", {dot}final" if "final" in names else "")
         )
     return "; ".join(parts)
-
-
-class _Stack:
-    """One stack of blocks and the layers wanted of it: transformers keeps those and frees the others."""
-
-    def __init__(self, module: Any, prefix: str, wanted: Sequence[Layer]) -> None:
-        self.module, self.prefix = module, prefix
-        self.layers = [layer for layer in wanted if layer.startswith(prefix)]
-        self.numbers = {
-            layer: int(layer.removeprefix(prefix)) for layer in self.layers if not layer.endswith("final")
-        }
-
-    def __call__(self, **inputs: Any) -> Any:
-        if hasattr(self.module.config, "use_cache"):
-            inputs["use_cache"] = False
-        wanted = list(self.numbers.values()) or None
-        return self.module(**inputs, output_hidden_states=wanted, return_dict=True)
-
-    def pick(self, output: Any, field: str) -> dict[Layer, torch.Tensor]:
-        """The states of the layers wanted; every layer without a number is the final one."""
-        return {
-            layer: getattr(output, field)[self.numbers[layer]]
-            if layer in self.numbers
-            else output.last_hidden_state
-            for layer in self.layers
-        }
-
-
-def discover_layers(module: PreTrainedModel, start_piece: int | None) -> tuple[tuple[Layer, ...], int]:
-    """The layer names and the width of a model, seen in one pass over four pieces.
-
-    Whether a final norm exists is looked at, not looked up: ``final`` is a layer where the last hidden state
-    differs from what the last block gave. Raises ModelError where the layers are not all of one shape.
-    """
-    ids = torch.tensor([[5, 6, 7, 8]], device=module.device) % max(
-        1, int(module.config.get_text_config().vocab_size)
-    )
-    with torch.no_grad():
-        if start_piece is None:
-            output = module(input_ids=ids, output_hidden_states=True, return_dict=True)
-            stacks = {"": (output.hidden_states, output.last_hidden_state)}
-        else:
-            output = module(input_ids=ids, decoder_input_ids=ids, output_hidden_states=True, return_dict=True)
-            stacks = {
-                "encoder.": (output.encoder_hidden_states, output.encoder_last_hidden_state),
-                "decoder.": (output.decoder_hidden_states, output.last_hidden_state),
-            }
-    names: list[Layer] = []
-    shapes = set()
-    for prefix, (hidden, last) in stacks.items():
-        shapes |= {tuple(state.shape) for state in hidden}
-        names += [f"{prefix}{number}" for number in range(len(hidden))]
-        if last.shape == hidden[-1].shape and not torch.equal(last, hidden[-1]):
-            names.append(f"{prefix}final")
-    if len(shapes) != 1 or next(iter(shapes))[:2] != (1, 4):
-        raise ModelError(
-            f"{type(module).__name__}: its layers have unequal shapes {sorted(shapes)}; "
-            "probekit needs one state of one width per piece and layer"
-        )
-    return tuple(names), int(next(iter(shapes))[-1])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -281,3 +283,11 @@ def test_settings_left_by_a_call_do_not_cut() -> None:
 def test_options(option: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="did you mean"):
         encode(tiny_model("bert"), [], **option)  # type: ignore[arg-type]
+
+
+def test_a_foreign_tokenizer_is_noticed(tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_folder("bert"), tmp_path / "mixed")
+    tiny_model("gpt2").tokenizer.save_pretrained(folder)
+    model = load_model(str(folder))
+    with pytest.raises(ModelError, match="do not belong together"):
+        encode(model, [Sentence.from_text("a", "The keys to the cabinet bark at night")])

@@ -263,3 +263,16 @@ def test_layers_are_counted_on_the_model(tmp_path: Path) -> None:
     model = load_model(str(write_tiny("gpt2", tmp_path / "deep", layers=4, dim=16)))
     assert model.layers == ("0", "1", "2", "3", "4", "final")
     assert model.dim == 16
+
+
+def test_an_old_transformers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probekit.models.load.transformers.__version__", "5.17.1")
+    assert "pip install 'transformers>=5.18,<6'" in refusal(tiny_folder("bert"))
+
+
+def test_a_tokenizer_without_offsets_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        is_fast = False
+
+    monkeypatch.setattr("probekit.models.load.AutoTokenizer.from_pretrained", lambda *_, **__: Slow())
+    assert "gives no character offsets" in refusal(folder)

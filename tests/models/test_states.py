@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, GPTNeoConfig, GPTNeoModel
 
 from probekit.errors import ConfigError
-from probekit.models import Model
+from probekit.models import Model, load_model
 from tests.tiny_models import ENCODER_DECODERS, KINDS, WITH_FINAL_NORM, tiny_folder, tiny_model
 
 
@@ -145,3 +148,28 @@ def test_layers_are_resolved_in_order_and_once() -> None:
 def test_unknown_layers_are_refused(kind: str, layers: object, hint: str) -> None:
     with pytest.raises(ConfigError, match=hint.replace("...", r"\.\.\.")):
         tiny_model(kind).resolve_layers(layers)  # type: ignore[arg-type]
+
+
+def test_a_family_that_hides_its_last_block_behind_the_norm(tmp_path: Path) -> None:
+    """GPT-Neo's code shows only the normed state; the raw one is taken from the block itself."""
+    shutil.copytree(tiny_folder("gpt2"), tmp_path, dirs_exist_ok=True)
+    config = GPTNeoConfig(
+        vocab_size=500, hidden_size=32, num_layers=2, num_heads=2, attention_types=[[["global"], 2]],
+        max_position_embeddings=64, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        GPTNeoModel(config).save_pretrained(tmp_path)
+    model = load_model(str(tmp_path), device="cpu")
+    assert model.layers == ("0", "1", "2", "final")
+    ids, mask = batch(model)
+    states = model.states(ids, mask, ["1", "2", "final"])
+    with torch.no_grad():
+        plain = model.module(input_ids=ids, attention_mask=mask, output_hidden_states=True, use_cache=False)
+        normed = model.module.ln_f(states["2"])
+    assert torch.equal(states["1"], plain.hidden_states[1])
+    assert torch.equal(states["final"], plain.last_hidden_state)
+    assert torch.equal(normed, states["final"])
+    assert not torch.allclose(states["2"], states["final"])
+    assert torch.equal(model.states(ids, mask, ["2"])["2"], states["2"])
+    assert not any(block._forward_hooks for block in model.module.h)
