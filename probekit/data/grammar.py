@@ -27,12 +27,20 @@ Features = dict[str, str]
 
 @dataclass(frozen=True)
 class Leaf:
-    """A word of the grammar with its annotation; `head` is its head's place in the phrase (-1: it is the head)."""
+    """A form of the lexicon with its annotation; `feats` may ask for features of the place it stands in."""
 
     form: str
     lemma: str
     upos: str
     xpos: str
+    feats: str
+
+
+@dataclass(slots=True)
+class Node:
+    """A word of a phrase under construction; `head` is its head's place in the phrase (-1: it heads the phrase)."""
+
+    leaf: Leaf
     feats: str
     head: int = -1
     deprel: str = "root"
@@ -118,6 +126,10 @@ class Grammar:
             name: _open(word_class, table["paradigms"]) for name, word_class in table["open"].items()
         }
         self.words |= {name: _closed(word_class) for name, word_class in table["closed"].items()}
+        self._asked = {
+            name: tuple(dict.fromkeys(key for word in words for entry in word for key, _ in entry.conditions))
+            for name, words in self.words.items()
+        }
         self._fitting: dict[tuple[str, ...], list[Leaf]] = {}
         for name, rules in self.rules.items():
             for category in {child.category for rule in rules for child in rule.children}:
@@ -130,7 +142,7 @@ class Grammar:
         """One drawn sentence (without id and split)."""
         return _spell(self._expand(self.start, {}, 0, generator), self.spelling)
 
-    def _expand(self, category: str, features: Features, depth: int, generator: random.Random) -> list[Leaf]:
+    def _expand(self, category: str, features: Features, depth: int, generator: random.Random) -> list[Node]:
         if category in self.words:
             return [self._word(category, features, generator)]
         rules = [
@@ -140,7 +152,7 @@ class Grammar:
         ]
         rule = _pick(rules, [rule.weight for rule in rules], generator)
         features |= dict(rule.guard)
-        phrase: list[Leaf] = []
+        phrase: list[Node] = []
         head_word = -1
         hanging: list[tuple[int, str]] = []  # heads of the other children, and their relations
         for child in rule.children:
@@ -149,14 +161,16 @@ class Grammar:
             given = {key: self._value(source, features, generator) for key, source in child.features}
             part = self._expand(child.category, given, depth + rule.nests, generator)
             start = len(phrase)
-            phrase += [replace(leaf, head=leaf.head + start if leaf.head >= 0 else -1) for leaf in part]
-            own_head = start + next(i for i, leaf in enumerate(part) if leaf.head < 0)
+            own_head = start + next(i for i, node in enumerate(part) if node.head < 0)
+            for node in part:
+                node.head += start if node.head >= 0 else 0
+            phrase += part
             if child.relation == "*":
                 head_word = own_head
             else:
                 hanging.append((own_head, child.relation))
         for word, relation in hanging:
-            phrase[word] = replace(phrase[word], head=head_word, deprel=relation)
+            phrase[word].head, phrase[word].deprel = head_word, relation
         return phrase
 
     def _value(self, source: str, features: Features, generator: random.Random) -> str:
@@ -168,17 +182,15 @@ class Grammar:
             features[source] = _pick(list(weights), list(weights.values()), generator)
         return features[source]
 
-    def _word(self, category: str, features: Features, generator: random.Random) -> Leaf:
-        entries = self.words[category]
-        asked = dict.fromkeys(key for word in entries for entry in word for key, _ in entry.conditions)
-        key = (category, *(self._value(name, features, generator) for name in asked))
+    def _word(self, category: str, features: Features, generator: random.Random) -> Node:
+        key = (category, *(self._value(name, features, generator) for name in self._asked[category]))
         if key not in self._fitting:
-            self._fitting[key] = _fitting(entries, features)
+            self._fitting[key] = _fitting(self.words[category], features)
         leaves = self._fitting[key]
         if not leaves:
             raise DataError(f"grammar: no {category} for {features}")
         leaf = leaves[int(generator.random() * len(leaves))]
-        return replace(leaf, feats=leaf.feats.format_map(features))
+        return Node(leaf, leaf.feats.format_map(features))
 
 
 def _fitting(words: Sequence[Word], features: Features) -> list[Leaf]:
@@ -250,9 +262,9 @@ def _closed(word_class: Mapping[str, Any]) -> list[Word]:
     return found
 
 
-def _spell(leaves: Sequence[Leaf], spelling: Mapping[str, Sequence[str]]) -> Sentence:
+def _spell(nodes: Sequence[Node], spelling: Mapping[str, Sequence[str]]) -> Sentence:
     """Forms with a/an, contractions and a capital; spans in the text; columns as in CoNLL-U."""
-    forms = [leaf.form for leaf in leaves]
+    forms = [node.leaf.form for node in nodes]
     for i, form in enumerate(forms):
         following = forms[i + 1] if i + 1 < len(forms) else ""
         if form == "a" and _takes_an(following, spelling):
@@ -264,26 +276,25 @@ def _spell(leaves: Sequence[Leaf], spelling: Mapping[str, Sequence[str]]) -> Sen
     forms[0] = forms[0][0].upper() + forms[0][1:]
     text = ""
     offsets: list[tuple[int, int]] = []
-    for leaf, form in zip(leaves, forms, strict=True):
+    for node, form in zip(nodes, forms, strict=True):
         if form == "n't" or form[0] == "'":  # one written word with the one before it, as in EWT
             start = offsets[-1][0]
             text += form
             offsets[-1] = (start, len(text))
         else:
-            text += "" if leaf.upos == "PUNCT" or not text else " "
+            text += "" if node.leaf.upos == "PUNCT" or not text else " "
             start = len(text)
             text += form
         offsets.append((start, len(text)))
-    heads = [str(leaf.head + 1) for leaf in leaves]
-    blank = [MISSING] * len(leaves)
+    blank = [MISSING] * len(nodes)
     spaces = ["SpaceAfter=No" if stop < len(text) and text[stop] != " " else MISSING for _, stop in offsets]
     values = dict.fromkeys(COLUMNS, blank) | {
-        "lemma": [leaf.lemma for leaf in leaves],
-        "upos": [leaf.upos for leaf in leaves],
-        "xpos": [leaf.xpos for leaf in leaves],
-        "feats": [leaf.feats for leaf in leaves],
-        "head": heads,
-        "deprel": [leaf.deprel for leaf in leaves],
+        "lemma": [node.leaf.lemma for node in nodes],
+        "upos": [node.leaf.upos for node in nodes],
+        "xpos": [node.leaf.xpos for node in nodes],
+        "feats": [node.feats for node in nodes],
+        "head": [str(node.head + 1) for node in nodes],
+        "deprel": [node.deprel for node in nodes],
         "misc": spaces,
     }
     columns = {name: tuple(column) for name, column in values.items()}
