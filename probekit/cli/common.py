@@ -56,15 +56,17 @@ def progress() -> Iterator[Progress]:
 
 
 def _lines() -> Progress:
-    last: dict[str, float] = {}
     begun: dict[str, float] = {}
+    shown: dict[str, tuple[float, int]] = {}
 
     def show(stage: str, done: int, total: int) -> None:
         now = time.monotonic()
-        begun.setdefault(stage, now)
-        if done < total and now - last.get(stage, -1e9) < 30:
+        when, before = shown.get(stage, (-1e9, -1))
+        if stage not in begun or done < before:  # the stage begins, or begins again with other work
+            begun[stage], when, before = now, -1e9, -1
+        if done == before or (done < total and now - when < 30):
             return
-        last[stage] = now
+        shown[stage] = (now, done)
         seconds = now - begun[stage]
         rate = f", {done / seconds:,.0f}/s" if done and seconds > 1 else ""
         say(f"{stage}: {done:,}/{total:,}{rate}")

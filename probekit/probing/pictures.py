@@ -181,6 +181,7 @@ def _curve(
             "x_label": x_label,
             "y_label": METRICS[problem.metric].format(unit=problem.unit) + f", n = {n:,}",
             "series": series,
+            "mark": {"layer": scores.best, "text": "best on dev"},
         },
     )
 
@@ -275,7 +276,6 @@ def _labels(problem: ProbeProblem, results: Sequence[LayerResult], name: str, x_
             "row_label": problem.task,
             "column_label": x_label,
             "value_label": "F1",
-            "range": [0.0, 1.0],
         },
     )
 
