@@ -19,6 +19,8 @@ from probekit.data.units import Units
 from probekit.data.where import parse_where
 from probekit.errors import ConfigError, DataError, did_you_mean
 
+DEV_SHARE = 0.1
+
 Source = Callable[[Sentence], Values]
 """The values of one label source in a sentence: one per word, or one for sentence units."""
 
@@ -104,12 +106,22 @@ def _splits(task: Task, corpus: Corpus) -> Sequence[str]:
         return assign_splits(corpus, task.split, fractions=task.fractions, seed=task.seed)
     if task.split == "word-type":
         return ["train"] * len(corpus)
-    if not corpus.splits:
+    if "train" not in corpus.splits:
         raise DataError(
-            "the sentences belong to no split; read files whose names say train, dev or test, or split the corpus"
-            " (corpus.split_by('sentence'), or split = 'sentence' in the task file)"
+            f"there is no train split (splits: {', '.join(corpus.splits) or 'none'}); read files whose names say"
+            " train, dev and test, or split the corpus (corpus.split_by('sentence'), or split = 'sentence' in a task)"
         )
-    return [s.split for s in corpus]
+    given = [s.split for s in corpus]
+    return given if "dev" in given else _with_dev(given, corpus, task.seed)
+
+
+def _with_dev(given: list[str], corpus: Corpus, seed: int) -> list[str]:
+    """Some data sets have train and test only (TREC): a tenth of train's texts becomes dev, to choose on."""
+    rows = [i for i, split in enumerate(given) if split == "train"]
+    parts = split_groups([corpus[i].text for i in rows], fractions=(1 - DEV_SHARE, DEV_SHARE, 0.0), seed=seed)
+    for i, part in zip(rows, parts, strict=True):
+        given[i] = part
+    return given
 
 
 def _label_source(task: Task, corpus: Corpus, splits: Sequence[str]) -> Source:

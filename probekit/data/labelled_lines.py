@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from probekit.data.corpus import Corpus
-from probekit.data.lines import Paths, expand, read_lines, split_of, stem
+from probekit.data.lines import Paths, common_name, expand, read_lines, split_of, stem
 from probekit.data.sentence import Sentence
 from probekit.errors import DataError
 
@@ -45,4 +45,4 @@ def read_labelled_lines(
                     place=f"{path}:{number}",
                 )
             )
-    return Corpus(sentences, name or stem(files[0]), [p.name for p in files], licence)
+    return Corpus(sentences, name or common_name(files), [p.name for p in files], licence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -83,6 +84,18 @@ def stem(path: Path) -> str:
     ('stsa.binary.train', 'TREC_10')
     """
     return path.stem if path.suffix.lower() in _SUFFIXES else path.name
+
+
+def common_name(files: Sequence[Path]) -> str:
+    """What the names of several files share, as a name for their corpus; else the first file's.
+
+    >>> common_name([Path("en_ewt-ud-dev.conllu"), Path("en_ewt-ud-train.conllu")])
+    'en_ewt-ud'
+    """
+    letters = zip(*(stem(path) for path in files), strict=False)
+    same = itertools.takewhile(lambda column: len(set(column)) == 1, letters)
+    shared = "".join(column[0] for column in same).rstrip("-_. ")
+    return shared if len(shared) > 1 else stem(files[0])
 
 
 def split_of(path: Path, split: str | None = None, *, special: dict[str, str] | None = None) -> str:

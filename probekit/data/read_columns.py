@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from probekit.data.corpus import Corpus
-from probekit.data.lines import Paths, expand, read_lines, split_of, stem
+from probekit.data.lines import Paths, common_name, expand, read_lines, split_of, stem
 from probekit.data.sentence import Sentence
 from probekit.errors import ConfigError, DataError
 
@@ -34,7 +34,7 @@ def read_columns(
     sentences: list[Sentence] = []
     for path in files:
         sentences += _read_file(path, columns, split_of(path, split))
-    return Corpus(sentences, name or stem(files[0]), [p.name for p in files], licence, "words")
+    return Corpus(sentences, name or common_name(files), [p.name for p in files], licence, "words")
 
 
 def _read_file(path: Path, columns: Sequence[str] | None, split: str) -> list[Sentence]:

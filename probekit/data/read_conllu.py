@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from probekit.data.corpus import Corpus
-from probekit.data.lines import Paths, expand, read_lines, split_of, stem
+from probekit.data.lines import Paths, common_name, expand, read_lines, split_of, stem
 from probekit.data.sentence import MISSING, Sentence
 from probekit.errors import DataError
 
@@ -30,7 +30,7 @@ def read_conllu(paths: Paths, *, split: str | None = None, name: str = "", licen
     sentences: list[Sentence] = []
     for path in files:
         sentences += _read_file(path, split_of(path, split))
-    return Corpus(sentences, name or stem(files[0]), [p.name for p in files], licence)
+    return Corpus(sentences, name or common_name(files), [p.name for p in files], licence)
 
 
 def _read_file(path: Path, split: str) -> Iterator[Sentence]:

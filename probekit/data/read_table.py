@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from probekit.data.corpus import Corpus
-from probekit.data.lines import Paths, expand, read_lines, read_text_file, split_of, stem
+from probekit.data.lines import Paths, common_name, expand, read_lines, read_text_file, split_of, stem
 from probekit.data.sentence import Sentence
 from probekit.errors import DataError, did_you_mean
 
@@ -66,7 +66,7 @@ def read_table(
             )
     if not sentences:
         raise DataError(f"{files[0]}: a header and no rows")
-    return Corpus(sentences, name or stem(files[0]), [p.name for p in files], licence)
+    return Corpus(sentences, name or common_name(files), [p.name for p in files], licence)
 
 
 def _rows(path: Path, header: Sequence[str] | None, quoting: bool | None) -> Iterator[Row]:

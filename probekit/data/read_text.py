@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probekit.data.corpus import Corpus
-from probekit.data.lines import Paths, expand, read_lines, split_of, stem
+from probekit.data.lines import Paths, common_name, expand, read_lines, split_of, stem
 from probekit.data.sentence import Sentence
 
 
@@ -30,7 +30,7 @@ def read_text(
             )
             for number, (line, text) in enumerate(texts, 1)
         )
-    return Corpus(sentences, name or stem(files[0]), [p.name for p in files], licence)
+    return Corpus(sentences, name or common_name(files), [p.name for p in files], licence)
 
 
 def _paragraphs(lines: list[str]) -> list[tuple[int, str]]:

@@ -66,7 +66,8 @@ class Task:
         """The labelled units of a corpus.
 
         Units that pass the filter and have no label are left out and counted by reason; what the filter drops was
-        not asked for and is not counted. Raises DataError where the corpus has not what the task needs.
+        not asked for and is not counted. With `split` "given" and no dev split, a tenth of train's texts (by hash of
+        the task's seed) becomes dev. Raises DataError where the corpus has not what the task needs.
         """
         from probekit.data.label import label_units
 
