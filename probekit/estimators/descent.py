@@ -1,98 +1,93 @@
-"""One logistic problem on its way down: it asks for a point, is told value and gradient there, and moves.
+"""One logistic problem on its way down: it asks for a point, is told what is there, and moves.
 
-The direction is L-BFGS (Nocedal & Wright 2006, algorithm 7.4) around a Kronecker-factored metric: the
-Hessian's exact form where no feature is used yet, ``C * n * A (x) S + I`` with A the covariance of the class indicators
-and S that of the features. Because the penalty sits inside the eigenbasis, weak and strong penalties are equally easy.
+Many such descents share each pass over the rows, every one with its own step length; see `solve_logistic`.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
-Float = NDArray[np.float64]
-MEMORY = 20
+from probekit.estimators.curvature import Metric, newton_step
+from probekit.estimators.objective import Evaluation, Float, Labels
+from probekit.estimators.rows import Rows
 
-
-class KroneckerMetric:
-    """Solves ``(scale * A (x) S + penalty on W) d = g`` in the eigenbases of A [K, K] and S [dim, dim]."""
-
-    def __init__(self, A: Float, S: tuple[Float, Float], center: Float, scale: float) -> None:
-        a, self.left = np.linalg.eigh(A)
-        a = np.maximum(a, 0.0)
-        self.right, self.center = S[1], center
-        self.curvature = scale * a[:, None] * np.maximum(S[0], 0.0)[None, :] + 1.0
-        flat = scale * a
-        self.intercept_inverse = np.where(a > 1e-9 * a.max(), 1.0 / np.where(flat > 0, flat, 1.0), 0.0)
-
-    def solve(self, gradient: Float) -> Float:
-        """gradient [K, dim + 1], the intercept last."""
-        gb = gradient[:, -1]
-        g = self.left.T @ (gradient[:, :-1] - np.outer(gb, self.center)) @ self.right
-        w = self.left @ (g / self.curvature) @ self.right.T
-        b = self.left @ (self.intercept_inverse * (self.left.T @ gb)) - w @ self.center
-        return np.hstack([w, b[:, None]])
+SAMPLE = 32  # rows per feature that a Newton step looks at to begin with
+FEWEST = 4096
+LARGEST = 256 * 2**20  # bytes of sampled rows
+OVERSHOOT = 0.8
+LITTLE = 0.05
+SHORTEST = 1e-7
 
 
 class Descent:
-    """Ask for ``point`` [K, dim + 1], tell its value and gradient; ``done`` says when to stop asking."""
+    """``point`` is where the next evaluation is wanted, until ``done``; ``best`` is where it stands.
 
-    def __init__(
-        self, point: Float, metric: KroneckerMetric, *, zero_norm: float, tol: float, max_iter: int
-    ) -> None:
-        self.best = self.point = point
-        self.metric = metric
-        self.target = tol * zero_norm
-        self.zero_norm = zero_norm
-        self.max_iter = max_iter
+    ``excess`` estimates how far the objective at ``best`` lies above its minimum, as a share of it.
+    """
+
+    def __init__(self, rows: Rows, labels: Labels, point: Float, *, tol: float, max_iter: int) -> None:
+        self.rows, self.labels, self.tol, self.max_iter = rows, labels, tol, max_iter
+        self.point = self.best = point
         self.n_iter = 0
-        self.done = False
-        self.value = np.inf
-        self.gradient: Float | None = None
-        self.direction = np.zeros_like(point)
-        self.step = 0.0
-        self.pairs: list[tuple[Float, Float, float]] = []
+        self.done = self.converged = False
+        self.excess = np.inf
+        self.value, self.gradient, self.doubt = np.inf, np.zeros_like(point), torch.empty(0)
+        self.direction, self.length, self.slope = np.zeros_like(point), 1.0, 0.0
+        self.metric: Metric | None = None
+        self.size = max(FEWEST, SAMPLE * rows.dim)
+        self.draw = np.random.default_rng(0)
 
-    def tell(self, value: float, gradient: Float) -> None:
+    def tell(self, found: Evaluation) -> None:
+        """Take the evaluation of ``point``; then ``point`` is another, or ``done``."""
         self.n_iter += 1
-        if self.gradient is not None and not self._accepts(gradient):
-            self._finish_if_spent()
-            return
-        if self.gradient is not None:
-            s, y = self.point - self.best, gradient - self.gradient
-            sy = float(np.vdot(s, y))
-            if sy > 1e-12 * float(np.linalg.norm(s) * np.linalg.norm(y)):
-                self.pairs = [*self.pairs[-MEMORY + 1 :], (s, y, sy)]
-        self.best, self.value, self.gradient = self.point, value, gradient
-        self.norm = float(np.linalg.norm(gradient))
-        self._finish_if_spent()
-        if not self.done:
-            self._aim()
+        if self._accepts(found):
+            self.best = self.point
+            self.value, self.gradient, self.doubt = found.value, found.gradient, found.doubt
+            self._judge()
+            if not self.done:
+                self._aim()
+        self.done = self.done or self.n_iter >= self.max_iter or self.length < SHORTEST
 
-    def _accepts(self, gradient: Float) -> bool:
-        assert self.gradient is not None
-        before = float(np.vdot(self.gradient, self.direction))
-        after = float(np.vdot(gradient, self.direction))
-        if after <= -0.8 * before:
+    def _accepts(self, found: Evaluation) -> bool:
+        """Along a line a convex function's slope only grows: take a point unless it climbs too steeply there.
+
+        Slopes are exact where values already differ by less than their rounding.
+        """
+        if self.metric is None:
             return True
-        self.step *= min(max(-before / (after - before), 0.1), 0.6)
-        self.point = self.best + self.step * self.direction
-        return self.step < 1e-8
+        there = float(np.vdot(found.gradient, self.direction))
+        fell = self.value - found.value
+        if there <= -OVERSHOOT * self.slope or fell > max(-0.1 * self.length * self.slope, 1e-5 * self.value):
+            return True
+        shorter = -self.slope / (there - self.slope) if np.isfinite(there) else 0.0
+        self.length *= min(max(shorter, 0.1), 0.6)
+        self.point = self.best + self.length * self.direction
+        self._look_at_more()
+        return False
+
+    def _judge(self) -> None:
+        """Half of Newton's decrement says how far below the minimum lies (Boyd & Vandenberghe 2004, 9.5.1).
+
+        The metric is that of the point before; it is believed only where the step from there promised little.
+        """
+        if self.metric is None:
+            return
+        before, scale = self.excess, max(self.value, 1e-300)
+        self.excess = 0.5 * float(np.vdot(self.gradient, self.metric.solve(self.gradient))) / scale
+        self.converged = self.done = self.excess <= self.tol and -0.5 * self.slope <= LITTLE * scale
+        if self.excess > 0.3 * before:
+            self._look_at_more()
 
     def _aim(self) -> None:
-        assert self.gradient is not None
-        q = self.gradient.copy()
-        alphas = []
-        for s, y, sy in reversed(self.pairs):
-            alpha = float(np.vdot(s, q)) / sy
-            alphas.append(alpha)
-            q -= alpha * y
-        d = self.metric.solve(q)
-        for (s, y, sy), alpha in zip(self.pairs, reversed(alphas), strict=True):
-            d += (alpha - float(np.vdot(y, d)) / sy) * s
-        self.direction = -d
-        self.step = 1.0
+        self.direction, self.metric = newton_step(
+            self.rows, self.labels, self.best, self.gradient, self.doubt, self.size, self.draw
+        )
+        self.slope = float(np.vdot(self.gradient, self.direction))
+        self.length = 1.0
         self.point = self.best + self.direction
+        if not self.slope < 0.0:  # nothing left but rounding
+            self.done = True
 
-    def _finish_if_spent(self) -> None:
-        self.done = self.norm <= self.target or self.n_iter >= self.max_iter
+    def _look_at_more(self) -> None:
+        self.size = max(FEWEST, min(2 * self.size, LARGEST // (self.rows.dim * self.rows.dtype.itemsize)))

@@ -42,7 +42,7 @@ def margins(logits: Array, gold: Array) -> NDArray[np.float32]:
     >>> margins(np.array([[2.0, 0.5], [1.0, 4.0]]), np.array([0, 0])).tolist()
     [1.5, -3.0]
     """
-    n, classes = logits.shape
+    classes = logits.shape[1]
     gold = np.asarray(gold)
     known = (gold >= 0) & (gold < classes)
     column = np.where(known, gold, 0)

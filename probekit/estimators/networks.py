@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -179,7 +180,7 @@ class _Standardised:
         mean = total / len(train)
         deviation = np.sqrt(np.maximum(squares / len(train) - mean**2, 0.0))
         constant = deviation <= 1e-6 * np.abs(rows.center) + 1e-30
-        self.kind = torch.float64 if rows.dtype == np.float64 else torch.float32
+        self.kind = rows.kind
         self.center = rows.center
         self.shift = torch.from_numpy(mean)
         self.scale = torch.from_numpy(np.where(constant, 1.0, deviation))
@@ -210,7 +211,7 @@ class _Targets:
             self.shift, spread = y[:, train].mean(axis=1), y[:, train].std(axis=1)
             self.scale = np.where(spread > 0, spread, 1.0)
             y, y_dev = ((a - self.shift[:, None]) / self.scale[:, None] for a in (y, y_dev))
-        kind = torch.int64 if self.classes else torch.float64 if rows.dtype == np.float64 else torch.float32
+        kind = torch.int64 if self.classes else rows.kind
         self.y, self.y_dev = (torch.from_numpy(a).to(kind) for a in (y, y_dev))
 
     def loss(self, outputs: Tensor, which: list[int], rows: Array, *, dev: bool = False) -> Tensor:
@@ -285,7 +286,7 @@ def _initial(seed: int, widths: Sequence[int], kind: torch.dtype) -> list[Tensor
     """Weights and biases in turn, uniform in the bounds of Glorot & Bengio (2010); biases zero."""
     draw = torch.Generator().manual_seed(int(seed))
     layers = []
-    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, outputs in pairwise(widths):
         bound = (6.0 / (inputs + outputs)) ** 0.5
         layers.append(
             (torch.rand(inputs, outputs, generator=draw, dtype=torch.float64) * 2 - 1).mul_(bound).to(kind)

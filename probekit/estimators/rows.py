@@ -36,6 +36,7 @@ class Rows:
         self.X = X
         self.n, self.dim = X.shape
         self.dtype = np.dtype(dtype or (np.float64 if X.dtype == np.float64 else np.float32))
+        self.kind = torch.float64 if self.dtype == np.float64 else torch.float32
         total = np.zeros(self.dim)
         for rows in self.spans():
             total += X[rows].sum(axis=0, dtype=np.float64)
@@ -53,10 +54,10 @@ class Rows:
         """Some rows, centred: [m, dim] in the working dtype (a fresh tensor)."""
         return torch.from_numpy(np.subtract(self.X[rows], self._shift, dtype=self.dtype))
 
-    def covariance(self) -> NDArray[np.float64]:
-        """The mean of the centred rows' outer products: [dim, dim] float64."""
-        total = np.zeros((self.dim, self.dim))
-        for rows in self.spans():
-            chunk = self.chunk(rows)
+    def covariance(self, most: int) -> NDArray[np.float64]:
+        """The mean outer product of at most about ``most`` centred rows, spread evenly: [dim, dim] float64."""
+        total, rows = np.zeros((self.dim, self.dim)), np.arange(0, self.n, max(1, self.n // most))
+        for start in range(0, len(rows), CHUNK):
+            chunk = self.chunk(rows[start : start + CHUNK])
             total += (chunk.T @ chunk).numpy()
-        return np.asarray(total / self.n)
+        return np.asarray(total / len(rows))
