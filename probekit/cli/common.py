@@ -68,10 +68,14 @@ def _lines() -> Progress:
             return
         shown[stage] = (now, done)
         seconds = now - begun[stage]
-        rate = f", {done / seconds:,.0f}/s" if done and seconds > 1 else ""
+        rate = _rate(done / seconds) if done and seconds > 1 else ""
         say(f"{stage}: {done:,}/{total:,}{rate}")
 
     return show
+
+
+def _rate(per_second: float) -> str:
+    return f", {per_second:,.0f}/s" if per_second >= 10 else f", {per_second:.2f}/s"
 
 
 @contextmanager
@@ -103,6 +107,6 @@ def _bars() -> Iterator[Progress]:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(escape(stage), total=total, rate="")
             speed = bars.tasks[list(tasks).index(stage)].speed
-            bars.update(tasks[stage], completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
+            bars.update(tasks[stage], completed=done, total=total, rate=_rate(speed).lstrip(", ") if speed else "")
 
         yield show

@@ -168,7 +168,7 @@ def _curve(
     return Panel(
         "layer-curve",
         f"{name}-layers",
-        f"{problem.task}: {at_best.method.split('(')[0]} on {about.model or 'the model'}",
+        f"{problem.task}: {_spoken_probe(at_best.method).split(' ', 1)[1]} on {about.model or 'the model'}",
         f"Test score by layer with the controls of the same probe. Bands: 95 % cluster bootstrap over sentences; "
         f"n = {n:,} {problem.unit}s. Best layer on dev: {scores.best}.",
         {
