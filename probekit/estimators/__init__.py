@@ -6,6 +6,7 @@ from probekit.estimators.logits import linear_logits, margins
 from probekit.estimators.mlp import MLPProbe, MLPProbeRegressor
 from probekit.estimators.networks import NetProblem, NetSolution, net_outputs, solve_mlp
 from probekit.estimators.ridge import RidgeProblem, RidgeSolution, solve_ridge
+from probekit.estimators.save import load_probe, save_probe
 
 __all__ = [
     "LinearProbe",
@@ -19,8 +20,10 @@ __all__ = [
     "RidgeProblem",
     "RidgeSolution",
     "linear_logits",
+    "load_probe",
     "margins",
     "net_outputs",
+    "save_probe",
     "solve_logistic",
     "solve_mlp",
     "solve_ridge",
