@@ -25,7 +25,7 @@ class Overlap:
     ids: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Corpus:
     """Sentences in a fixed order, known by what they contain and not by where they lie.
 
@@ -60,7 +60,7 @@ class Corpus:
 
     def __getitem__(self, key: int | str) -> Sentence:
         """A sentence by its number or by its id."""
-        if isinstance(key, int):
+        if not isinstance(key, str):
             return self.sentences[key]
         try:
             return self.sentences[self._by_id[key]]
@@ -68,6 +68,10 @@ class Corpus:
             raise DataError(
                 f"corpus {self.name!r} has no sentence {key!r}; {_near(key, self._by_id)}"
             ) from None
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{split or 'no split'} {n:,}" for split, n in self.sizes.items())
+        return f"Corpus({self.name!r}: {sizes} sentences, {self.n_words:,} words)"
 
     def __hash__(self) -> int:
         return hash(self.hash)

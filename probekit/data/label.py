@@ -201,9 +201,9 @@ def _as_class(task: Task, value: str | float, sentence: Sentence) -> str:
 
 def _why_none(task: Task, corpus: Corpus, dropped: int, left_out: Counter[str]) -> str:
     """Why there is no unit at all, with the values that are there."""
-    what = f"no {task.unit} gets a label: {dropped:,} dropped by where = {task.where!r}"
-    if left_out:
-        what += "".join(f", {n:,} {reason}" for reason, n in left_out.items())
+    counts = [f"{dropped:,} dropped by where = {task.where!r}"] if task.where else []
+    counts += [f"{n:,} {reason}" for reason, n in left_out.items()]
+    what = f"no {task.unit} gets a label: {', '.join(counts) or 'there are no words'}"
     if not left_out and task.where:
         name = min(parse_where(task.where).names)
         read = source(name, corpus, task.unit)

@@ -112,14 +112,9 @@ def split_of(path: Path, split: str | None = None, *, special: dict[str, str] | 
     for part, meaning in (special or {}).items():
         if part in name:
             return meaning
-    parts = re.split(r"[^a-z]+", name)
-    for part in reversed(parts):
+    for part in reversed(re.split(r"[^a-z]+", name)):
         if part in _SPLIT_WORDS:
             return _SPLIT_WORDS[part]
-    for part in reversed(parts):
-        ending = re.search(r"(train|valid|dev|test)$", part)
-        if ending:
-            return _SPLIT_WORDS[ending[1]]
     return ""
 
 

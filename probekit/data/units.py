@@ -13,7 +13,7 @@ from probekit.errors import DataError, did_you_mean
 from probekit.glossary import SPLITS
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Units:
     """n labelled units of a corpus, in corpus order.
 
@@ -36,6 +36,10 @@ class Units:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{split} {int((self.split == split).sum()):,}" for split in SPLITS)
+        return f"Units({self.unit}s: {sizes}; left out {sum(self.left_out.values()):,})"
 
     @property
     def numeric(self) -> bool:

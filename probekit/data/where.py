@@ -75,7 +75,8 @@ class _Parser:
         while text[position:].strip():
             match = _TOKEN.match(text, position)
             if match is None or match.lastgroup is None:
-                raise self.error(position, "cannot be read")
+                start = len(text) - len(text[position:].lstrip())
+                raise self.error(start, "cannot be read")
             kind, value = match.lastgroup, match[match.lastgroup]
             if kind == "bare" and value in _KEYWORDS:
                 kind = "keyword"
