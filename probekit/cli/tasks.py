@@ -78,7 +78,10 @@ def check(file: str, as_json: bool) -> None:
 @format_option
 @json_option
 def preview(name: str, data: tuple[str, ...], data_format: str | None, as_json: bool) -> None:
-    """Show what the task NAME labels in a corpus: the label distribution, what is left out, some sentences."""
+    """Show what the task NAME labels in a corpus.
+
+    The distribution of its labels by split, what is left out, some sentences.
+    """
     from probekit.data.task import load_task
 
     task = load_task(name)
