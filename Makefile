@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test lint bench faults shots clean
+.PHONY: demo test lint bench faults shots docs clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ bench: $(VENV)/.dev
 
 shots: $(VENV)/.demo
 	$(BIN)/python reports/shots.py $(RUN)
+
+docs: $(VENV)/.demo
+	$(BIN)/python docs/make_cli.py
 
 clean:
 	rm -rf $(VENV) dist build shots

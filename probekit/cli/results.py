@@ -89,7 +89,10 @@ def show_command(run_name: str, everything: bool, as_json: bool) -> None:
 @click.option("--seed", default=0, show_default=True, help="Seed of the resampling.")
 @json_option
 def compare_command(before: str, after: str, metric: str | None, seed: int, as_json: bool) -> None:
-    """Compare every cell that two runs share: B minus A, paired by unit, resampled by sentence."""
+    """Compare the cells that two runs share: B minus A, paired by unit.
+
+    Intervals resample sentences; p-values are corrected over the cells (Holm).
+    """
     from probekit.results.compare import compare_runs
     from probekit.results.find import find_run
     from probekit.results.formats import format_interval
@@ -112,7 +115,12 @@ def compare_command(before: str, after: str, metric: str | None, seed: int, as_j
 @command.command("export")
 @click.argument("run_name", metavar="RUN")
 @click.option(
-    "--format", "how", type=click.Choice(["csv", "jsonl", "latex"]), default="csv", show_default=True
+    "--format",
+    "how",
+    type=click.Choice(["csv", "jsonl", "latex"]),
+    default="csv",
+    show_default=True,
+    help="What to write.",
 )
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File; default: stdout."

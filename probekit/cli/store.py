@@ -39,9 +39,9 @@ def list_entries(as_json: bool) -> None:
 @click.argument("key", required=False)
 @json_option
 def verify(key: str | None, as_json: bool) -> int:
-    """Read every byte of every entry (or of KEY); move damaged files to quarantine/ and exit with 4.
+    """Read every byte of every entry, or of KEY; exit with 4 where any is wrong.
 
-    Nothing is computed: `probekit extract` or `probekit run` makes again what is missing.
+    Damaged files are moved to quarantine/. Nothing is computed: `probekit extract` or `probekit run` makes again what is missing.
     """
     from probekit.activations.store import Store
 
