@@ -22,6 +22,7 @@ from probekit.results.measurement import Measurement
 Array = NDArray[Any]
 
 P_VALUE = "; p: sign flips by sentence of how well each unit was answered, two-sided"
+EXACT = "exact binomial over sentences, 95%: every unit was answered alike"
 NOT_DEFINED = (
     "not defined: a test sentence's text does not occur in train, so its control label cannot be learned"
 )
@@ -138,6 +139,8 @@ class _Rows:
 
     def _with_interval(self, row: Measurement, bounds: Interval) -> Measurement:
         made = self.how if np.isfinite(bounds.low) else ""
+        if made and row.metric == "accuracy" and bounds.value in (0.0, 1.0):
+            made = EXACT
         return replace(row, value=bounds.value, low=bounds.low, high=bounds.high, interval=made, reason="")
 
     def _seeds(self, row: Measurement, one: Scored, name: str, seeds: Sequence[int]) -> Iterator[Measurement]:

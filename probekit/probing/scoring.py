@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from probekit.maths.exact import all_or_none_interval
 from probekit.maths.resampling import Interval, cluster_bootstrap, dense_clusters, score_interval
 from probekit.maths.scores import check_metric, cluster_sums, from_sums, score
 
@@ -61,7 +62,12 @@ def scored(metric: str, gold: Array, predicted: Array, cluster: Array, n_labels:
 
 
 def interval_of(one: Scored, *, resamples: int, seed: int = 0) -> Interval:
-    """The 95 % interval of the mean over seeds: sentences are resampled, seeds stay as they are."""
+    """The 95 % interval of the mean over seeds: sentences are resampled, seeds stay as they are.
+
+    An accuracy of exactly 0 or 1, which resampling can only repeat, gets exact binomial bounds over sentences.
+    """
+    if one.metric == "accuracy" and one.value in (0.0, 1.0):
+        return all_or_none_interval(one.value, len(np.unique(one.cluster)))
     if one.sums is None:
         if len(one.per_seed) > 1:
             return Interval(one.value, np.nan, np.nan)

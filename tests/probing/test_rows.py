@@ -142,6 +142,17 @@ def test_labels_unseen_in_train_count_as_wrong() -> None:
     assert one(unseen, group="task=planted label=E (unseen in train)").value == 0.0
 
 
+def test_a_perfect_score_keeps_its_doubt() -> None:
+    problem, acts, _ = planted()
+    result = probe_layer(LinearProbe(), problem, acts, "2")
+    perfect = replace(result, test=problem.gold[problem.of("test")][None])
+    sweep = assemble(problem, [perfect], About(), resamples=100)
+    row = one(sweep, layer="2", metric="accuracy", control="", split="test", group="task=planted")
+    assert (row.value, row.high) == (1.0, 1.0)
+    assert 0.9 < row.low < 0.95  # 48 sentences: 0.025 ** (1 / 48)
+    assert row.interval.startswith("exact binomial")
+
+
 def test_numbers_have_r2_and_a_control_of_numbers() -> None:
     sweep = sweep_of(numeric=True)
     row = one(sweep, layer="2", metric="r2", control="", split="test", group="task=planted", reference="")
