@@ -39,7 +39,7 @@ def sentences() -> Corpus:
         return read_conllu(treebank)
     from probekit.data.grammar import generate_corpus
 
-    return generate_corpus(n=1500, seed=0)
+    return generate_corpus(1500, 0, 0)
 
 
 @torch.no_grad()
@@ -61,18 +61,20 @@ def loop(model: Model, corpus: Corpus, batch: int, folder: Path) -> Rows:
             attention_mask=encoded["attention_mask"],
             output_hidden_states=True,
         )
-        states = torch.stack(output.hidden_states).numpy()
         for slot, i in enumerate(chosen):
             pieces = [
                 (p, begin, end)
                 for p, (begin, end) in enumerate(encoded["offset_mapping"][slot].tolist())
                 if not encoded["special_tokens_mask"][slot][p]
             ]
-            means = []
-            for begin, end in corpus[i].offsets:
-                own = [p for p, first, last in pieces if first < end and last > begin]
-                means.append(states[:, slot, own].mean(1))
-            found[i] = np.stack(means, 1).astype(np.float16)
+            words = [
+                [p for p, first, last in pieces if first < end and last > begin]
+                for begin, end in corpus[i].offsets
+            ]
+            layers = [
+                torch.stack([states[slot, own].mean(0) for own in words]) for states in output.hidden_states
+            ]
+            found[i] = torch.stack(layers).numpy().astype(np.float16)
     np.save(folder / "rows.npy", np.concatenate([found[i] for i in range(len(corpus))], 1))
     return found
 

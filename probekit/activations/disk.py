@@ -6,6 +6,7 @@ it is, so that what a killed process left behind can be told from what a living 
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import re
@@ -21,6 +22,8 @@ from probekit.results.files import disk_errors, sync_folder
 
 LEFTOVER = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp")
 A_DAY = 86_400
+CANNOT_RESERVE = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems answer that cannot promise space; there a full disk shows when it is full."""
 
 
 def _host() -> str:
@@ -66,8 +69,13 @@ def _link(temporary: Path, path: Path) -> bool:
 
 def reserve(handle: int, size: int) -> None:
     """Take the disk space before the work that fills it, so that a full disk shows first. Raises OSError."""
-    if hasattr(os, "posix_fallocate"):
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
         os.posix_fallocate(handle, 0, size)
+    except OSError as problem:
+        if problem.errno not in CANNOT_RESERVE:
+            raise
 
 
 def write_at(handle: int, offset: int, data: Any) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,9 +147,21 @@ def _fill(plan: Plan, model: Model, store: Store, progress: Progress) -> None:
             layer for layer, dtype in shard.layout.dtypes.items() if dtype != plan.recipe["dtype"]
         )
         before += shard.layout.rows
+        _return_memory()
     done(0)
     in_order = [shards[number] for number in range(plan.n_shards)]
     write_manifest(folder, recipe=plan.recipe, dim=plan.dim, shards=in_order, counts=plan.counts)
+
+
+def _return_memory() -> None:
+    """Give freed memory back to the system.
+
+    Batches of a hundred shapes leave the allocator's heap full of holes, and it grows from shard to shard
+    though nothing is held: 765 MB instead of 460 MB over UD English EWT with MiniLM.
+    """
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):  # a C library without malloc_trim
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _published(plan: Plan, store: Store, number: int) -> Shard | None:
