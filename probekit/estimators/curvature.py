@@ -76,14 +76,14 @@ def newton_step(
     weights = labels.weights_of(which)
     if weights is not None:
         share = share * weights
-    at = torch.from_numpy(point).to(rows.kind)
+    at = torch.tensor(point, dtype=rows.kind)
     blocks = []
     for x, s in zip(torch.split(chunk, CHUNK), torch.split(share, CHUNK), strict=True):
         blocks.append((x, torch.softmax(torch.addmm(at[:, -1:], at[:, :-1], x.T), dim=0), s))
     metric = _metric(blocks)
 
     def times_hessian(step: Float) -> Float:
-        v = torch.from_numpy(step).to(rows.kind)
+        v = torch.tensor(step, dtype=rows.kind)
         product = torch.zeros_like(v)
         for x, p, s in blocks:  # small enough to be read from memory once for both products
             moved = torch.addmm(v[:, -1:], v[:, :-1], x.T).mul_(p)

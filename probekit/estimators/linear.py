@@ -70,7 +70,9 @@ class LinearProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"LinearProbe needs two classes; the data has one class: {self.classes_[0]!r}")
+            raise ValueError(
+                f"LinearProbe needs two classes; the data has one class: {self.classes_.tolist()[0]!r}"
+            )
         weights = None
         if self.class_weight is not None:
             weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)[codes]

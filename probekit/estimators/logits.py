@@ -19,11 +19,11 @@ def linear_logits(X: Array, coef: Array, intercept: Array) -> Array:
     float64 in, float64 out; anything else (float16, memory-mapped ...) gives float32.
     """
     rows = Rows(X)
-    weight = torch.from_numpy(np.ascontiguousarray(coef.T, dtype=rows.dtype))
-    bias = torch.from_numpy((intercept + coef @ rows.center).astype(rows.dtype))
+    weight = torch.tensor(coef.T, dtype=rows.kind).contiguous()
+    bias = torch.tensor(intercept + coef @ rows.center, dtype=rows.kind)
     logits = np.empty((rows.n, len(coef)), dtype=rows.dtype)
     for span in rows.spans():
-        torch.addmm(bias, rows.chunk(span), weight, out=torch.from_numpy(logits[span]))
+        logits[span] = torch.addmm(bias, rows.chunk(span), weight).numpy()
     return logits
 
 

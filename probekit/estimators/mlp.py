@@ -101,13 +101,15 @@ class MLPProbe(ClassifierMixin, _MLP):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"MLPProbe needs two classes; the data has one class: {self.classes_[0]!r}")
+            raise ValueError(
+                f"MLPProbe needs two classes; the data has one class: {self.classes_.tolist()[0]!r}"
+            )
         if dev is not None:
             X_dev, y_dev = validate_data(self, *dev, dtype=DTYPES, reset=False)
             unknown = np.setdiff1d(y_dev, self.classes_)
             if len(unknown):
                 raise ValueError(
-                    f"dev has the label {unknown[0]!r}, which training has not; leave such rows out"
+                    f"dev has the label {unknown.tolist()[0]!r}, which training has not; leave such rows out"
                 )
             dev = X_dev, np.searchsorted(self.classes_, y_dev)
         return self._train(X, codes, len(self.classes_), dev)

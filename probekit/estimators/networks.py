@@ -141,10 +141,8 @@ def solve_mlp(
 def net_outputs(net: NetSolution, X: Array) -> Array:
     """What a trained net says of the rows of X [n, dim], in chunks: logits [n, classes], or numbers [n, 1]."""
     rows = Rows(X, dtype=net.weights[0].dtype)
-    inputs = [torch.from_numpy(np.asarray(a, dtype=rows.dtype)) for a in (rows.center - net.shift, net.scale)]
-    layers = [
-        torch.from_numpy(np.array(a)) for pair in zip(net.weights, net.biases, strict=True) for a in pair
-    ]
+    inputs = [torch.tensor(a, dtype=rows.kind) for a in (rows.center - net.shift, net.scale)]
+    layers = [torch.tensor(a) for pair in zip(net.weights, net.biases, strict=True) for a in pair]
     outputs = np.empty((rows.n, layers[-1].shape[0]), dtype=rows.dtype)
     for span in rows.spans():
         x = (rows.chunk(span) + inputs[0]) / inputs[1]

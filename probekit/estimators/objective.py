@@ -46,8 +46,8 @@ class Evaluation:
 
 def evaluate(rows: Rows, labels: Sequence[Labels], points: Sequence[Float]) -> list[Evaluation]:
     """The objective of each problem at its own point: products in the rows' dtype, sums in float64."""
-    stacked = torch.from_numpy(np.concatenate(points))
-    weight, intercept = stacked[:, :-1].to(rows.kind), stacked[:, -1:].to(rows.kind)
+    stacked = torch.tensor(np.concatenate(points))
+    weight, intercept = stacked[:, :-1].to(rows.kind).contiguous(), stacked[:, -1:].to(rows.kind)
     gradient = torch.zeros_like(stacked)
     losses = [0.0] * len(labels)
     doubts = torch.empty(len(labels), rows.n, dtype=rows.kind)

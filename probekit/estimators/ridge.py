@@ -41,6 +41,8 @@ def solve_ridge(X: Array, problems: Sequence[RidgeProblem]) -> list[RidgeSolutio
     >>> round(float(s.coef[0]), 6), round(s.intercept, 6)
     (2.0, 1.0)
     """
+    if not problems:
+        return []
     rows = Rows(X, dtype=np.float64)
     targets = np.column_stack([_checked(problem, rows.n, i) for i, problem in enumerate(problems)])
     means = targets.mean(axis=0)

@@ -51,8 +51,14 @@ class Rows:
             yield slice(start, min(start + CHUNK, self.n))
 
     def chunk(self, rows: slice | NDArray[np.int64]) -> Tensor:
-        """Some rows, centred: [m, dim] in the working dtype (a fresh tensor)."""
-        return torch.from_numpy(np.subtract(self.X[rows], self._shift, dtype=self.dtype))
+        """Some rows, centred: [m, dim] in the working dtype (a fresh tensor).
+
+        The memory is torch's, aligned always alike: products of the same numbers elsewhere may differ in the last bit.
+        """
+        part = self.X[rows]
+        centred = torch.empty(part.shape, dtype=self.kind)
+        np.subtract(part, self._shift, out=centred.numpy(), dtype=self.dtype)
+        return centred
 
     def covariance(self, most: int) -> NDArray[np.float64]:
         """The mean outer product of at most about ``most`` centred rows, spread evenly: [dim, dim] float64."""

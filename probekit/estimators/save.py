@@ -25,6 +25,11 @@ def save_probe(probe: Probe, path: str | Path) -> None:
     """Write a fitted probe to ``path``.safetensors and ``path``.json; `load_probe` predicts the same bits.
 
     Raises DataError where the probe is not one of ours, is not fitted, or has labels JSON cannot hold; DiskError.
+
+    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> save_probe(LinearProbe().fit(X, ["low", "low", "high", "high"]), "my-probe")
+    >>> load_probe("my-probe").predict(X).tolist()
+    ['low', 'low', 'high', 'high']
     """
     kind = type(probe).__name__
     if KINDS.get(kind) is not type(probe):
@@ -49,7 +54,12 @@ def save_probe(probe: Probe, path: str | Path) -> None:
 
 
 def load_probe(path: str | Path) -> Probe:
-    """The fitted probe that `save_probe` wrote. Raises DataError where absent, StoreError where it is no such file."""
+    """The fitted probe that `save_probe` wrote. Raises DataError where absent, StoreError where it is no such file.
+
+    >>> save_probe(LinearProbeRegressor().fit(np.array([[0.0], [1.0]]), [0.0, 1.0]), "my-probe")
+    >>> type(load_probe("my-probe")).__name__
+    'LinearProbeRegressor'
+    """
     description = _file(path, ".json")
     about = read_json(description)
     if not isinstance(about, dict) or "kind" not in about:

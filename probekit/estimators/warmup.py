@@ -39,14 +39,14 @@ def warm_up(
     """
     variances = np.maximum(basis[0], 0.0)
     scale = 1.0 / np.sqrt(variances + FLOOR * variances.mean())
-    whiten = torch.from_numpy(basis[1] * scale).to(rows.kind)
+    whiten = torch.tensor(basis[1] * scale, dtype=rows.kind)
     sizes = [label.classes for label in labels]
     penalty = torch.cat([torch.from_numpy(np.tile(scale**2 / _mass(x), (x.classes, 1))) for x in labels]).to(
         rows.kind
     )
     share = torch.cat([torch.full((x.classes, 1), x.C * rows.n / _mass(x)) for x in labels]).to(rows.kind)
     start = np.concatenate(points)
-    v = torch.from_numpy(np.hstack([start[:, :-1] @ (basis[1] / scale), start[:, -1:]])).to(rows.kind)
+    v = torch.tensor(np.hstack([start[:, :-1] @ (basis[1] / scale), start[:, -1:]]), dtype=rows.kind)
     first, second, gradient = torch.zeros_like(v), torch.zeros_like(v), torch.empty_like(v)
     draw = np.random.default_rng(seed)
     step, steps = 0, EPOCHS * -(-rows.n // BATCH)
