@@ -145,7 +145,8 @@ class _Run:
             np.full(self.problem.n_classes, -np.inf),
         )
         coef[self.present] = descent.best[:, :-1]
-        intercept[self.present] = descent.best[:, -1] - descent.best[:, :-1] @ self.rows.center
+        free = descent.best[:, -1] - descent.best[:, :-1] @ self.rows.center
+        intercept[self.present] = free - free.mean()  # a shift of all intercepts changes nothing
         gradient = descent.gradient  # of centred features; the given ones add their mean
         gradient[:, :-1] += np.outer(gradient[:, -1], self.rows.center)
         return LinearSolution(
