@@ -10,7 +10,14 @@ from collections.abc import Iterable
 
 
 class ProbekitError(Exception):
-    """Something a user can cause and mend."""
+    """Something a user can cause and mend.
+
+    >>> try:
+    ...     pk.load_task("upso")
+    ... except ProbekitError as problem:
+    ...     print(type(problem).__name__, problem.exit_code, str(problem)[:36])
+    ConfigError 2 no task 'upso'; did you mean 'upos'?
+    """
 
     exit_code = 1
 

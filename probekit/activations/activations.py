@@ -37,6 +37,13 @@ class Activations:
     word, never by position: see `units`. Layers are memory-mapped; only what is asked for is read. Each
     shard's checksums are compared when this process first reads from it. Made by `extract`;
     `Activations.open` needs no model.
+
+    >>> corpus = pk.generate_corpus(3, 1, 1)
+    >>> acts = pk.extract(pk.load_model("demo:minilm"), corpus)
+    >>> acts.rows(layer=3).shape == (corpus.n_words, 384)
+    True
+    >>> acts.units(pk.load_task("upos"), split="test").X(layer=3).dtype
+    dtype('float32')
     """
 
     def __init__(self, entry: Entry, corpus: Corpus | None = None) -> None:
@@ -272,7 +279,7 @@ class Activations:
         return tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class UnitData:
     """Labelled units that have a row, in the order of the corpus.
 
@@ -317,6 +324,9 @@ class UnitData:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<UnitData: {len(self):,} units ({self.units.unit}) of {self.activations!r}>"
 
 
 def _select(tensor: torch.Tensor, rows: NDArray[np.int64]) -> torch.Tensor:

@@ -74,6 +74,10 @@ def extract(
     An interrupted extraction goes on where it stopped when it is called again. Raises ConfigError (an
     option), DataError, AlignmentError (too long under ``error``), ModelError (the model gives NaN or
     infinity: layer and sentence are named), DiskError (before the model runs, where that can be known).
+
+    >>> acts = extract(pk.load_model("demo:minilm"), pk.generate_corpus(3, 1, 1), layers=[0, 3], pool="first")
+    >>> acts.layers, acts.rows(layer=3).dtype
+    (('0', '3'), dtype('float32'))
     """
     options = Options(
         layers=layers,

@@ -49,6 +49,13 @@ class Store:
     """Where representations are kept: `root`, else ``$PROBEKIT_STORE``, else the user's cache folder.
 
     Entries are only ever added, and removed by `remove`; any number of processes may read and write at once.
+
+    >>> store = Store("my-store")
+    >>> acts = pk.extract(pk.load_model("demo:minilm"), pk.generate_corpus(3, 1, 1), layers=[0], store=store)
+    >>> [(entry.model, entry.layers, entry.complete) for entry in store.list()]
+    [('demo:minilm', ('0',), True)]
+    >>> store.verify()
+    []
     """
 
     def __init__(self, root: str | Path | None = None) -> None:

@@ -41,7 +41,8 @@ def list_entries(as_json: bool) -> None:
 def verify(key: str | None, as_json: bool) -> int:
     """Read every byte of every entry, or of KEY; exit with 4 where any is wrong.
 
-    Damaged files are moved to quarantine/. Nothing is computed: `probekit extract` or `probekit run` makes again what is missing.
+    Damaged files are moved to quarantine/. Nothing is computed: `probekit extract` or `probekit run` makes again
+    what is missing.
     """
     from probekit.activations.store import Store
 

@@ -16,6 +16,10 @@ def read_cola(paths: Paths, *, split: str | None = None, name: str = "cola", lic
 
     The labels of CoLA's own test set are not public: ``out_of_domain_dev`` is test here, ``in_domain_dev`` is dev.
     Warstadt, Singh and Bowman 2019, "Neural network acceptability judgments", TACL.
+
+    >>> _ = Path("in_domain_train.tsv").write_text("gj04\\t0\\t*\\tThey drank the pub.\\n")
+    >>> read_cola("in_domain_train.tsv")[0].attributes["label"]
+    '0'
     """
     special = {"out_of_domain": "test"}
     return read_labelled_lines(

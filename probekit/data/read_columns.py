@@ -27,6 +27,10 @@ def read_columns(
     Columns are separated by tabs where a line has one, else by spaces. ``-DOCSTART-`` begins a document. The
     files hold no running text: `text` is the words joined by one space and the corpus's text form is ``words``.
     Raises DataError with file:line where a line has another number of columns.
+
+    >>> _ = Path("names-train.conll").write_text("Ada B-PER\\nsleeps O\\n")
+    >>> read_columns("names-train.conll", columns=["word", "ner"])[0].columns
+    {'ner': ('B-PER', 'O')}
     """
     if columns is not None and list(columns).count("word") != 1:
         raise ConfigError(f"columns {list(columns)} must name exactly one column 'word'")

@@ -25,6 +25,10 @@ def read_conllu(paths: Paths, *, split: str | None = None, name: str = "", licen
     become attributes; a missing ``sent_id`` is made from the file's name and the sentence's number.
 
     Raises DataError with file:line. Format: https://universaldependencies.org/format.html
+
+    >>> pk.write_conllu(pk.generate_corpus(3, 0, 0), "mini-train.conllu")
+    >>> read_conllu("mini-train.conllu").sizes
+    {'train': 3}
     """
     files = expand(paths)
     sentences: list[Sentence] = []

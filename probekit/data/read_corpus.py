@@ -34,6 +34,10 @@ def read_corpus(paths: Paths, format: str | None = None, **options: Any) -> Corp
     """The corpus in these files or globs (or in a folder's files of one format).
 
     Raises ConfigError for an unknown format or option, DataError where the format cannot be told.
+
+    >>> pk.write_conllu(pk.generate_corpus(3, 0, 0), "mini-train.conllu")
+    >>> read_corpus("*-train.conllu").sizes
+    {'train': 3}
     """
     paths = _files(paths)
     if format is None:

@@ -31,6 +31,8 @@ def read_hub(
     their splits to ours (``validation`` is dev). Code of a data set is never run.
 
     Raises MissingExtra without the ``hub`` extra; DataError for an unknown name, column or split, and offline.
+
+    >>> read_hub("owner/name", words="tokens", columns={"tag": "tags"}, revision="...")  # doctest: +SKIP
     """
     return corpus_of(
         _load(name, config, revision),

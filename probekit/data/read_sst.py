@@ -17,6 +17,10 @@ def read_sst(paths: Paths, *, split: str | None = None, name: str = "sst", licen
     """Sentences with ``label``: "0"/"1" in the binary files, "0" ... "4" in the fine ones.
 
     Socher et al. 2013, "Recursive deep models for semantic compositionality over a sentiment treebank", EMNLP.
+
+    >>> _ = Path("stsa.binary.train").write_text("1 a fine film .\\n")
+    >>> read_sst("stsa.binary.train")[0].attributes
+    {'label': '1'}
     """
     return read_labelled_lines(paths, parse_sst, FORM, split=split, name=name, licence=licence)
 

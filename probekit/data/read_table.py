@@ -39,6 +39,10 @@ def read_table(
     around fields) is on for CSV and off for tabs unless said.
 
     Raises DataError with file:line for a missing column, a row of another width, broken JSON, a lone surrogate.
+
+    >>> _ = Path("reviews.tsv").write_text("part\\treview\\tstars\\ntrain\\ta fine film\\t5\\n")
+    >>> read_table("reviews.tsv", text="review", label="stars", split_column="part")[0].attributes
+    {'stars': '5', 'label': '5'}
     """
     files = expand(paths)
     sentences = []

@@ -14,6 +14,10 @@ def read_text(
 
     Words are what whitespace separates. Each file is a document; splits come from the file names unless given.
     Raises DataError for what is not UTF-8 text.
+
+    >>> _ = Path("notes-test.txt").write_text("Keys rust.\\nThey do.\\n")
+    >>> [sentence.words for sentence in read_text("notes-test.txt")]
+    [('Keys', 'rust.'), ('They', 'do.')]
     """
     files = expand(paths)
     sentences: list[Sentence] = []

@@ -18,6 +18,10 @@ def read_trec(paths: Paths, *, split: str | None = None, name: str = "trec", lic
 
     ``TREC_10`` is test. Files are UTF-8, or else ISO-8859-1 (as the first release is).
     Li and Roth 2002, "Learning question classifiers", COLING.
+
+    >>> _ = Path("TREC_10.label").write_text("LOC:city Where is Oulu ?\\n")
+    >>> read_trec("TREC_10.label").sizes
+    {'test': 1}
     """
     special = {"trec_10": "test"}
     return read_labelled_lines(

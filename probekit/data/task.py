@@ -90,7 +90,11 @@ class Task:
 
 
 def list_tasks() -> list[str]:
-    """Names of the built-in tasks, sorted."""
+    """Names of the built-in tasks, sorted.
+
+    >>> list_tasks()[:3]
+    ['cola', 'dependency_depth', 'deprel']
+    """
     return sorted(path.stem for path in (probes_folder() / "tasks").glob("*.toml"))
 
 
@@ -98,6 +102,9 @@ def load_task(name: str | Path) -> Task:
     """A built-in task by name, or any task file by path (something that ends in ``.toml``).
 
     Raises ConfigError for an unknown name (with the nearest one) and for every wrong key or value in the file.
+
+    >>> load_task("number").where
+    'upos = NOUN'
     """
     from probekit.data.schema import read_task
 

@@ -17,6 +17,11 @@ def write_conllu(corpus: Corpus, path: str | Path) -> None:
 
     Words that share a span become a multiword token. The format has no splits: write one file per split, named for
     it. Raises DataError for an id, text or attribute with a line break, which the format cannot hold.
+
+    >>> corpus = pk.generate_corpus(3, 0, 0)
+    >>> write_conllu(corpus, "copy-train.conllu")
+    >>> pk.read_conllu("copy-train.conllu").hash == corpus.hash
+    True
     """
     lines = list(conllu_lines(corpus))
     for line in lines:

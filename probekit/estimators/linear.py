@@ -113,7 +113,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict(self, X: Any) -> Array:
-        """The most probable label of each row."""
+        """The most probable label of each row (n_samples,)."""
         scores = self.decision_function(X)
         best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return np.asarray(self.classes_[best])

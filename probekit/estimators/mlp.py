@@ -128,7 +128,7 @@ class MLPProbe(ClassifierMixin, _MLP):  # type: ignore[misc]
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict(self, X: Any) -> Array:
-        """The most probable label of each row."""
+        """The most probable label of each row (n_samples,)."""
         best = self._outputs(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 

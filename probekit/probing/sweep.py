@@ -126,6 +126,14 @@ def probe_layers(
         if the probe does not fit the task (a classifier for numbers, or the reverse).
     DataError
         if a split is empty or training has one label only.
+
+    Examples
+    --------
+    >>> acts = pk.extract(pk.load_model("demo:minilm"), pk.generate_corpus(20, 5, 5))
+    >>> task = pk.load_task("upos")
+    >>> sweep = probe_layers(pk.LinearProbe(), acts, task, layers=[0, 3], control_seeds=1, bootstrap=100)
+    >>> sorted({row.layer for row in sweep.rows if row.metric == "selectivity"})
+    ['0', '3']
     """
     check_probe(probe, task)
     data = acts.units(task)

@@ -53,6 +53,12 @@ def plot(x: Any, *, width: float = PAGE) -> Figures:
     `width` in inches: 6.0 for a page, 3.4 for one column of a paper. Tables and sentences are no pictures and
     are left out. The figures belong to no pyplot state; save one with ``figure.savefig("curve.pdf")``. Raises
     ConfigError for what has no panels.
+
+    >>> values = {name: np.array([[0.7, 0.9]]) for name in ("value", "low", "high")}
+    >>> labels = {"layers": ["0", "1"], "x_label": "layer", "y_label": "accuracy",
+    ...           "series": [{"name": "upos", "style": "task"}]}
+    >>> len(plot(Panel("layer-curve", "upos", "upos by layer", "", values, labels)))
+    1
     """
     figures = Figures()
     for panel in panels_of(x):

@@ -38,6 +38,10 @@ def write_report(path: str | Path, *things: Any, question: str = "", expectation
     `things` are analysis results (anything with `.rows` and `.panels`, and, where they have it, `.summary`)
     or panels. A single `Run` and no other path writes that run's page to `path`. What an earlier call left
     under `path` is replaced. Raises ConfigError where nothing is given, DiskError.
+
+    >>> panel = Panel("sentence", "answer", "In a sentence", labels={"text": "Layer 3 is best."})
+    >>> str(write_report("my-report", panel, question="Which layer is best?"))
+    'my-report/report/index.html'
     """
     if not things:
         raise ConfigError("write_report needs at least one result: a sweep, a comparison, a Panel or a Run")

@@ -60,6 +60,12 @@ def compare(
 
     `metric` defaults to accuracy for classes and R2 for numbers. Units that only one side has are counted as
     left out. Raises DataError where no unit is shared, kinds differ, or gold differs on a shared unit.
+
+    >>> def answers(predicted):
+    ...     return Outcomes(("a:1", "a:2", "b:1"), np.array([0, 0, 1]), np.array([0, 1, 1]), np.array(predicted),
+    ...                     np.zeros(3), labels=("NOUN", "VERB"))
+    >>> compare(answers([0, 0, 0]), answers([0, 1, 0])).difference
+    0.3333333333333333
     """
     if before.kind != after.kind:
         raise DataError(f"outcomes of {before.kind} and of {after.kind} cannot be compared")

@@ -20,6 +20,12 @@ class Run:
     ``run.json``, ``measurements.jsonl``, ``outcomes/<cell>.{safetensors,json}``,
     ``artifacts/<nn>-<name>.{safetensors,json}`` (panels in the order shown), ``report/index.html``.
     Nothing is kept in memory: every call reads what lies on the disk now.
+
+    >>> run = Run("my-run")
+    >>> run.write_info({"question": "Is it there?"})
+    >>> run.add_measurements([Measurement(metric="accuracy", layer="3", value=0.95, n=100)])
+    >>> [(row.layer, row.value) for row in run.measurements()], run.finished
+    ([('3', 0.95)], False)
     """
 
     def __init__(self, path: str | Path) -> None:
