@@ -121,8 +121,12 @@ def test_units_find_their_rows_by_sentence_and_word(stored: Activations) -> None
 def test_units_of_a_task(stored: Activations) -> None:
     data = stored.units(word_task())
     assert len(data) == stored.n_rows
-    assert len(data.select("train")) == len(data)
-    assert len(stored.units(word_task(), split="test")) == 0
+    parts = [stored.units(word_task(), split=split) for split in ("train", "dev", "test")]
+    assert sum(map(len, parts)) == len(data)
+    for part in parts:
+        assert set(part.split) <= {part.split[0]} if len(part) else True
+    np.testing.assert_array_equal(data.select("train").rows, parts[0].rows)
+    assert repr(data) == f"<UnitData: {len(data)} units (word) of {stored!r}>"
 
 
 def test_units_without_a_row_are_merged_into_left_out() -> None:
