@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probekit.activations.store import Store
-from probekit.errors import ConfigError, ProbekitError
+from probekit.errors import ProbekitError
 from probekit.experiment.cells import Cell, do_cells
 from probekit.experiment.corpora import read_planned
-from probekit.experiment.estimate import Cost, Rates, extraction_cost, probing_cost, spoken_bytes
+from probekit.experiment.describe import describe_corpus, describe_cost
 from probekit.experiment.folders import find_or_make, model_content, run_hash
-from probekit.experiment.health import rates_of
 from probekit.experiment.machine import git_state, machine, versions
 from probekit.experiment.memory import PeakMemory
-from probekit.experiment.plan import ModelPlan, Plan, ProbePlan, load_plan
+from probekit.experiment.plan import ModelPlan, Plan, load_plan
+from probekit.experiment.wanted import Wanted, tasks_of
 from probekit.glossary import Progress, silent
 from probekit.results.run import Run
 
 if TYPE_CHECKING:
     from probekit.activations.activations import Activations
     from probekit.data.corpus import Corpus
-    from probekit.data.task import Task
     from probekit.models.model import Model
 
 Say = Callable[[str], None]
@@ -33,22 +30,6 @@ Say = Callable[[str], None]
 
 def quiet(message: str) -> None:
     """The listener that hears nothing."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """One task of one analysis: how its units are read from a model."""
-
-    analysis: ProbePlan
-    task: Task
-
-    @property
-    def unit(self) -> str:
-        return self.task.unit
-
-    @property
-    def pool(self) -> str:
-        return self.analysis.pool
 
 
 def run_experiment(
@@ -165,24 +146,6 @@ def load_planned(planned: ModelPlan) -> Model:
         allow_bin=planned.allow_bin,
         trust_remote_code=planned.trust_remote_code,
     )
-
-
-def tasks_of(plan: Plan) -> list[Wanted]:
-    """The tasks of every analysis, loaded; ConfigError for an unknown one or a pooling that does not fit its unit."""
-    from probekit.activations.recipe import POOLS
-    from probekit.data.task import load_task
-
-    wanted = []
-    for analysis in plan.analysis:
-        for name in analysis.tasks:
-            task = load_task(name)
-            if analysis.pool not in POOLS[task.unit]:
-                raise ConfigError(
-                    f"task {name!r} labels each {task.unit}, which cannot be pooled by {analysis.pool!r}; "
-                    f"known: {', '.join(POOLS[task.unit])}"
-                )
-            wanted.append(Wanted(analysis, task))
-    return wanted
 
 
 class _Runner:
@@ -368,57 +331,6 @@ class _Runner:
         self.say(f"failed: {cell}: {reason}")
         self.codes.append(code)
         self.info["failed"].append({"cell": cell, "reason": reason})
-
-
-def describe_corpus(corpus: Corpus) -> str:
-    """Name, splits, words and equal texts of a corpus, as a line for a person."""
-    sizes = ", ".join(f"{n:,} {split or 'unsplit'}" for split, n in corpus.sizes.items())
-    shared = {pair: n for pair, n in corpus.overlap().counts.items() if n}
-    note = "; equal text: " + ", ".join(f"{n} {pair}" for pair, n in shared.items()) if shared else ""
-    return f"corpus {corpus.name}: {sizes} sentences, {corpus.n_words:,} words{note}"
-
-
-def describe_cost(
-    model: Model, planned: ModelPlan, wanted: Sequence[Wanted], corpus: Corpus, rates: Rates | None = None
-) -> str:
-    """What the steps of a model will cost, as lines for a person."""
-    rates = rates or rates_of(Store().root)
-    words, sentences = corpus.n_words, len(corpus)
-    tables = sum(p.numel() for name, p in model.module.named_parameters() if "embed" in name)
-    lines, total = [], Cost(0.0)
-    for unit, pool in {(w.unit, w.pool): None for w in wanted}:
-        analysis = next(w.analysis for w in wanted if (w.unit, w.pool) == (unit, pool))
-        layers = len(model.resolve_layers(analysis.layers))
-        one = extraction_cost(
-            words=words,
-            sentences=sentences,
-            block_parameters=max(model.parameters - tables, 1),
-            layers=layers,
-            rows=words if unit == "word" else sentences,
-            dim=model.dim,
-            rates=rates,
-        )
-        times = 1 + planned.twins
-        total = Cost(total.seconds + one.seconds * times, total.bytes + one.bytes * times)
-        lines.append(
-            f"  extract {unit}s ({pool}), {layers} layers, model and {planned.twins} random twins: about "
-            f"{one.seconds * times:,.0f} s, {spoken_bytes(one.bytes * times)} on disk, unless stored before"
-        )
-    for w in wanted:
-        layers = len(model.resolve_layers(w.analysis.layers))
-        units = words if w.unit == "word" else sentences
-        for kind in w.analysis.probes:
-            seeds = 1 if kind == "linear" else w.analysis.seeds.probe
-            fits = len(w.analysis.strengths) * seeds + w.analysis.seeds.control + 1 + planned.twins
-            cost = probing_cost(
-                train=int(units * 0.8), dim=model.dim, labels=20, fits=fits, layers=layers, rates=rates
-            )
-            total = Cost(total.seconds + cost.seconds, total.bytes)
-            lines.append(
-                f"  probe {w.task.name} ({kind}), {layers} layers x {fits} fits: about {cost.seconds:,.0f} s"
-            )
-    head = f"plan for {model.name}: about {total.seconds:,.0f} s in all, {spoken_bytes(total.bytes)} on disk"
-    return "\n".join([head, *lines])
 
 
 def _corpus_info(corpus: Corpus) -> dict[str, Any]:
