@@ -19,6 +19,7 @@ from probekit.estimators.rows import Rows
 Float = NDArray[np.float64]
 
 EPOCHS = 2
+STEPS = 400  # at least, in as many epochs as that takes
 BATCH = 512
 RATE = 0.015
 BETAS = (0.9, 0.999)
@@ -49,8 +50,10 @@ def warm_up(
     v = torch.tensor(np.hstack([start[:, :-1] @ (basis[1] / scale), start[:, -1:]]), dtype=rows.kind)
     first, second, gradient = torch.zeros_like(v), torch.zeros_like(v), torch.empty_like(v)
     draw = np.random.default_rng(seed)
-    step, steps = 0, EPOCHS * -(-rows.n // BATCH)
-    for _ in range(EPOCHS):
+    per_epoch = -(-rows.n // BATCH)
+    epochs = max(EPOCHS, -(-STEPS // per_epoch))
+    step, steps = 0, epochs * per_epoch
+    for _ in range(epochs):
         order = draw.permutation(rows.n)
         for begin in range(0, rows.n, BATCH):
             which = np.sort(order[begin : begin + BATCH])

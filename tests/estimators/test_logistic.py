@@ -157,7 +157,7 @@ def test_start_at_the_answer_needs_next_to_nothing():
     [first] = solve_logistic(X, [Problem(y=y, n_classes=9)], tol=1e-5)
     [again] = solve_logistic(X, [Problem(y=y, n_classes=9, start=first)], tol=1e-5)
     assert again.n_iter <= 3
-    assert again.objective == pytest.approx(first.objective, rel=1e-5)
+    assert again.objective == pytest.approx(first.objective, rel=1e-4)
     [stronger] = solve_logistic(X, [Problem(y=y, n_classes=9, C=0.01, start=first)], tol=1e-5)
     [fresh] = solve_logistic(X, [Problem(y=y, n_classes=9, C=0.01)], tol=1e-5)
     assert stronger.objective == pytest.approx(fresh.objective, rel=1e-4)
