@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test lint bench faults shots docs clean
+.PHONY: demo test lint bench faults shots docs sample clean
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +39,9 @@ shots: $(VENV)/.demo
 
 docs: $(VENV)/.demo
 	$(BIN)/python docs/make_cli.py
+
+sample: $(VENV)/.demo
+	$(BIN)/python reports/make_sample.py
 
 clean:
 	rm -rf $(VENV) dist build shots

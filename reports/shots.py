@@ -1,6 +1,6 @@
 """Pictures of a run to look at: every figure as PNG, and the page at 1280 and 400 pixels where Chromium is there.
 
-    python reports/shots.py [RUN] [FOLDER]        RUN: a run folder (default: the newest of runs/quickstart)
+python reports/shots.py [RUN] [FOLDER]        RUN: a run folder (default: the newest of runs/quickstart)
 """
 
 from __future__ import annotations
