@@ -68,7 +68,15 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     assert sources <= names
     assert "probekit/py.typed" in names
     assert {f"probekit/_probes/tasks/{p.name}" for p in (ROOT / "probes/tasks").glob("*.toml")} <= names
-    assert {name.rpartition(".")[2] for name in names} <= {"py", "typed", "toml", "md", "ipynb", "css", "jinja"}
+    assert {name.rpartition(".")[2] for name in names} <= {
+        "py",
+        "typed",
+        "toml",
+        "md",
+        "ipynb",
+        "css",
+        "jinja",
+    }
     for name in names:
         if name.endswith(".ipynb"):
             cells = json.loads(zipfile.ZipFile(wheel).read(name))["cells"]
@@ -89,7 +97,9 @@ def test_the_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["outside"] == []
-    assert {task["name"] for task in found["tasks"]} == {p.stem for p in (ROOT / "probes/tasks").glob("*.toml")}
+    assert {task["name"] for task in found["tasks"]} == {
+        p.stem for p in (ROOT / "probes/tasks").glob("*.toml")
+    }
     assert found["label"] == "upos"
     assert found["sizes"] == {"train": 3, "dev": 1, "test": 1}
     assert found["experiments"] == ["quickstart"]
