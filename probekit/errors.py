@@ -9,6 +9,9 @@ import difflib
 from collections.abc import Iterable
 
 
+SHOWN_NAMES = 20
+
+
 class ProbekitError(Exception):
     """Something a user can cause and mend.
 
@@ -64,4 +67,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
+    if len(names) > SHOWN_NAMES:
+        names[SHOWN_NAMES:] = [f"... and {len(names) - SHOWN_NAMES} more"]
     return "known: " + ", ".join(names) if names else "none are known"

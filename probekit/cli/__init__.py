@@ -74,7 +74,12 @@ def main(argv: list[str] | None = None) -> None:
     except ProbekitError as problem:
         click.echo(f"probekit: {problem}", err=True)
         sys.exit(problem.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as problem:  # a place that may not be read, standard output on a full disk
+        click.echo(
+            f"probekit: {problem.filename or 'standard output'}: {problem.strerror or problem}", err=True
+        )
+        sys.exit(1)
+    except MemoryError:
+        click.echo("probekit: not enough memory; use a smaller model or less data at once", err=True)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -85,7 +85,11 @@ def remove(key: str, yes: bool, as_json: bool) -> None:
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError(f"would remove {store.path(found)}; add --yes to do it")
-        click.confirm(f"remove {store.path(found)}?", abort=True, err=True)
+        if not click.confirm(f"remove {store.path(found)}?", err=True):
+            say("nothing was removed")
+            if as_json:
+                emit({"removed": None, "freed_bytes": 0})
+            return
     freed = store.remove(found)
     if as_json:
         emit({"removed": found, "freed_bytes": freed})

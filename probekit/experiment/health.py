@@ -38,9 +38,10 @@ def rates_of(root: Path) -> Rates:
     """The rates that `probekit doctor --measure` last wrote beside the store, or cautious defaults."""
     try:
         found = read_json(root / RATES)
-        return Rates(forward=float(found["forward"]), solve=float(found["solve"]))
+        rates = Rates(forward=float(found["forward"]), solve=float(found["solve"]))
     except (ProbekitError, KeyError, TypeError, ValueError):
         return Rates()
+    return rates if rates.forward > 0 and rates.solve > 0 else Rates()
 
 
 def measure_rates() -> Rates:

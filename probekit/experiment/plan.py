@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
+import math
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from probekit.errors import ConfigError, did_you_mean
 
@@ -18,7 +22,7 @@ PROBES = ("linear", "mlp")
 class Strict(BaseModel):
     """A table of the file: frozen, and no key but its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Question(Strict):
@@ -114,8 +118,10 @@ class ProbePlan(Strict):
 
     @model_validator(mode="after")
     def _positive(self) -> ProbePlan:
-        if not self.strengths or any(not s > 0 for s in self.strengths):
-            raise ValueError("strengths must be numbers above 0")
+        if not self.strengths or any(not 0 < s < math.inf for s in self.strengths):
+            raise ValueError("strengths must be finite numbers above 0")
+        if not self.layers:
+            raise ValueError("layers is empty; write 'all', or a list such as [0, 3, 'final']")
         return self
 
 
@@ -207,7 +213,7 @@ def _resolve_paths(document: dict[str, Any], folder: Path) -> None:
 
 def _set(document: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
-    if not equals or not key.strip():
+    if not equals or not all(part.strip() for part in key.split(".")):
         raise ConfigError(f"--set {override!r}: expected KEY=VALUE, such as corpus.conllu=treebank-*.conllu")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
@@ -217,9 +223,9 @@ def _set(document: dict[str, Any], override: str) -> None:
     *parents, last = key.strip().split(".")
     try:
         for part in parents:
-            place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+            place = place[_number(part)] if isinstance(place, list) else place.setdefault(part, {})
         if isinstance(place, list):
-            place[int(last)] = parsed
+            place[_number(last)] = parsed
         else:
             if parents == ["corpus"] and last in CORPUS_SOURCES:
                 for other in CORPUS_SOURCES:  # another source takes the first one's place
@@ -229,26 +235,64 @@ def _set(document: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override!r}: no such place in the experiment file") from None
 
 
+def _number(part: str) -> int:
+    """A place in a list, counted from 0. Raises ValueError; a minus sign would count from the end."""
+    if not part.isdecimal():
+        raise ValueError(part)
+    return int(part)
+
+
 def _spoken(problem: ValidationError) -> list[str]:
-    lines = []
-    for error in problem.errors(include_url=False):
-        place = ".".join(str(part) for part in error["loc"]) or "the file"
+    """One line per mistake: a key that is missing because it is misspelt is one mistake, and so is a value that
+    fits none of several types."""
+    errors = problem.errors(include_url=False)
+    misspelt = {
+        (*error["loc"][:-1], near)
+        for error in errors
+        if error["type"] == "extra_forbidden"
+        for near in difflib.get_close_matches(str(error["loc"][-1]), _keys_at(error["loc"][:-1]), n=1)
+    }
+    lines: list[str] = []
+    values: dict[str, tuple[list[str], str]] = {}  # place -> what it should be, what it is
+    for error in errors:
+        place = ".".join(str(part) for part in error["loc"] if not _TYPE.fullmatch(str(part))) or "the file"
         if error["type"] == "extra_forbidden":
-            known = _keys_at(error["loc"][:-1])
-            lines.append(f"unknown key {place!r}; {did_you_mean(str(error['loc'][-1]), known)}")
-        elif error["type"] == "missing":
+            hint = did_you_mean(str(error["loc"][-1]), _keys_at(error["loc"][:-1]))
+            lines.append(f"unknown key {place!r}; {hint}")
+        elif error["type"] != "missing":
+            wanted, _ = values.setdefault(place, ([], _got(error)))
+            wanted.append(_WORDS.get(error["type"]) or error["msg"].removeprefix("Input should be "))
+        elif error["loc"] not in misspelt:
             lines.append(f"missing key {place!r}")
-        else:
-            hint = ""
-            if error["type"] == "literal_error":
-                options = [
-                    part.strip(" '") for part in error["ctx"]["expected"].replace(" or ", ",").split(",")
-                ]
-                hint = f"; {did_you_mean(str(error['input']), options)}"
-            message = error["msg"].removeprefix("Value error, ")
-            got = "" if isinstance(error["input"], dict) else f"; got {error['input']!r}"
-            lines.append(f"{place}: {message}{got}{hint}")
+    for place, (wanted, got) in values.items():
+        if not any(other.startswith(place + ".") for other in values):  # the inner place says it better
+            lines.append(f"{place}: {_expected(wanted)}{got}")
     return lines
+
+
+_TYPE = re.compile(r"str|bool|int|float|(literal|list|dict)\[.*\]")
+"""What pydantic puts into the place of a value that may be of several types."""
+
+_WORDS = {
+    "model_type": "a table", "dict_type": "a table", "list_type": "a list", "string_type": "a string",
+    "int_type": "an integer", "float_type": "a number", "bool_type": "true or false",
+}  # fmt: skip
+
+
+def _expected(wanted: Sequence[str]) -> str:
+    """What pydantic says of a value, or of each type that it might have been."""
+    if len(wanted) == 1 and wanted[0].startswith("Value error, "):
+        return wanted[0].removeprefix("Value error, ")
+    return "should be " + " or ".join(wanted)
+
+
+def _got(error: ErrorDetails) -> str:
+    got = "" if isinstance(error["input"], dict) else f"; got {error['input']!r}"
+    if error["type"] == "literal_error" and isinstance(error["input"], str):
+        known = re.findall(r"'(.*?)'", error["ctx"]["expected"])
+        near = difflib.get_close_matches(error["input"], known, n=1)
+        got += f"; did you mean {near[0]!r}?" if near else ""
+    return got
 
 
 def _keys_at(place: tuple[int | str, ...]) -> list[str]:
