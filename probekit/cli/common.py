@@ -107,6 +107,8 @@ def _bars() -> Iterator[Progress]:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(escape(stage), total=total, rate="")
             speed = bars.tasks[list(tasks).index(stage)].speed
-            bars.update(tasks[stage], completed=done, total=total, rate=_rate(speed).lstrip(", ") if speed else "")
+            bars.update(
+                tasks[stage], completed=done, total=total, rate=_rate(speed).lstrip(", ") if speed else ""
+            )
 
         yield show

@@ -54,7 +54,11 @@ def command(
             model["device"] = device
         plan = check_plan(document, experiment)
     if dry_run:
-        preview(plan, say)
+        lines = preview(plan)
+        if as_json:
+            emit({"plan": plan.model_dump(mode="json", exclude_none=True), "cost": lines})
+        else:
+            click.echo("\n".join(lines))
         return 0
     with progress() as show:
         run = run_plan(plan, text, fresh=fresh, jobs=jobs, engine=engine, runs=runs, progress=show, say=say)

@@ -123,11 +123,15 @@ class Corpus:
     def split_by(
         self, by: str, *, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1), seed: int = 0
     ) -> Corpus:
-        """The same sentences split anew, whole sentences or whole documents together (`assign_splits`)."""
+        """The same sentences split anew, whole sentences or whole documents together (`assign_splits`).
+
+        A split by sentence takes sentences for independent of their documents, so it forgets which those were.
+        """
         from probekit.data.splits import assign_splits
 
         given = assign_splits(self, by, fractions=fractions, seed=seed)
-        moved = [replace(s, split=split) for s, split in zip(self, given, strict=True)]
+        kept = (s if by == "document" else replace(s, document="") for s in self)
+        moved = [replace(s, split=split) for s, split in zip(kept, given, strict=True)]
         return Corpus(moved, self.name, self.files, self.licence, self.text_form)
 
     def overlap(self) -> Overlap:

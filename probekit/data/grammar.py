@@ -277,15 +277,10 @@ def _spell(nodes: Sequence[Node], spelling: Mapping[str, Sequence[str]]) -> Sent
     text = ""
     offsets: list[tuple[int, int]] = []
     for node, form in zip(nodes, forms, strict=True):
-        if form == "n't" or form[0] == "'":  # one written word with the one before it, as in EWT
-            start = offsets[-1][0]
-            text += form
-            offsets[-1] = (start, len(text))
-        else:
-            text += "" if node.leaf.upos == "PUNCT" or not text else " "
-            start = len(text)
-            text += form
-        offsets.append((start, len(text)))
+        joined = form == "n't" or form[0] == "'"  # one written word with the one before it, as in EWT
+        text += "" if joined or node.leaf.upos == "PUNCT" or not text else " "
+        offsets.append((len(text), len(text) + len(form)))
+        text += form
     blank = [MISSING] * len(nodes)
     spaces = ["SpaceAfter=No" if stop < len(text) and text[stop] != " " else MISSING for _, stop in offsets]
     values = dict.fromkeys(COLUMNS, blank) | {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from probekit.data.corpus import Corpus
 from probekit.data.lines import Paths, common_name, expand, read_lines, split_of, stem
-from probekit.data.sentence import MISSING, Sentence
+from probekit.data.sentence import MISSING, Sentence, spans_inside
 from probekit.errors import DataError
 
 COLUMNS = ("lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
@@ -19,7 +19,8 @@ _SURFACE_COMMENTS = {"sent_id", "text", "newdoc id", "newpar id", "newdoc", "new
 def read_conllu(paths: Paths, *, split: str | None = None, name: str = "", licence: str = "") -> Corpus:
     """Sentences of one or more CoNLL-U files (paths or globs); splits come from the file names unless given.
 
-    Words keep all eight annotation columns. The words of a multiword token share its span in the text; empty nodes
+    Words keep all eight annotation columns. The words of a multiword token share its span in the text, unless they
+    spell it (do + n't): then each has its own letters. Empty nodes
     are skipped. ``# text`` is the running text and must be made up of the words (spaces of any kind between or
     inside them are ignored); without it the words are joined as SpaceAfter says. Other ``# key = value`` comments
     become attributes; a missing ``sent_id`` is made from the file's name and the sentence's number.
@@ -120,7 +121,7 @@ def _sentence(
         text, spans = _join(surface)
     offsets = [(0, 0)] * len(words)
     for (_, begin, end, _), span in zip(surface, spans, strict=True):
-        offsets[begin:end] = [span] * (end - begin)
+        offsets[begin:end] = spans_inside(text, span, [row[1] for row in words[begin:end]])
     columns = {}
     if words:
         _, forms, *values = (tuple(map(sys.intern, column)) for column in zip(*words, strict=True))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 from probekit.errors import DataError
 
@@ -12,11 +13,28 @@ MISSING = "_"
 """What a column holds where nothing is annotated, as in CoNLL-U."""
 
 
+def spans_inside(text: str, span: tuple[int, int], words: Sequence[str]) -> list[tuple[int, int]]:
+    """The span of each word of a written word: its own part where the words spell it, else the whole.
+
+    ``don't`` is spelt by ``do`` and ``n't``, so each has letters of its own; French ``du`` is not spelt by ``de`` and
+    ``le``, which share it.
+
+    >>> spans_inside("I don't", (2, 7), ["do", "n't"]), spans_inside("du", (0, 2), ["de", "le"])
+    ([(2, 4), (4, 7)], [(0, 2), (0, 2)])
+    """
+    start, stop = span
+    if "".join(words) != text[start:stop]:
+        return [span] * len(words)
+    ends = list(accumulate(map(len, words), initial=start))
+    return list(pairwise(ends))
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """One sentence, never changed after reading.
 
-    ``offsets[i]`` is the span of word i in ``text``; the words of a multiword token share its span. ``columns`` has
+    ``offsets[i]`` is the span of word i in ``text``; the words of a multiword token share its span,
+    unless they spell it (`spans_inside`). ``columns`` has
     one value per word (``"_"`` = not annotated; ``head`` counts from 1, ``"0"`` = root), ``attributes`` one value
     per sentence. ``place`` (file:line) serves messages only and belongs to no hash and no comparison.
 

@@ -15,8 +15,9 @@ from probekit.results.files import write_bytes
 def write_conllu(corpus: Corpus, path: str | Path) -> None:
     """Write the corpus as CoNLL-U; `read_conllu` gives back the same words, texts, offsets and columns.
 
-    Words that share a span become a multiword token. The format has no splits: write one file per split, named for
-    it. Raises DataError for an id, text or attribute with a line break, which the format cannot hold.
+    Words that share a span, or touch where no SpaceAfter=No says why, become a multiword token. The format has no
+    splits: write one file per split, named for it. Raises DataError for an id, text or attribute with a line break,
+    which the format cannot hold.
 
     >>> corpus = pk.generate_corpus(3, 0, 0)
     >>> write_conllu(corpus, "copy-train.conllu")
@@ -47,13 +48,23 @@ def conllu_lines(corpus: Corpus) -> Iterator[str]:
 def _rows(sentence: Sentence) -> Iterator[str]:
     blank = (MISSING,) * len(sentence)
     columns = [sentence.columns.get(name, blank) for name in COLUMNS]
-    offsets = sentence.offsets
+    offsets, stop = sentence.offsets, 0
     for index, (word, *values) in enumerate(zip(sentence.words, *columns, strict=True)):
-        if index == 0 or offsets[index] != offsets[index - 1]:
-            last = index
-            while last + 1 < len(offsets) and offsets[last + 1] == offsets[index]:
-                last += 1
-            if last > index:
-                start, stop = offsets[index]
-                yield "\t".join([f"{index + 1}-{last + 1}", sentence.text[start:stop], *["_"] * 8])
+        if index >= stop:
+            stop = index + 1
+            while stop < len(offsets) and _written_together(sentence, stop - 1):
+                stop += 1
+            if stop > index + 1:
+                form = sentence.text[offsets[index][0] : offsets[stop - 1][1]]
+                yield "\t".join([f"{index + 1}-{stop}", form, *["_"] * 8])
         yield "\t".join([str(index + 1), word, *values])
+
+
+def _written_together(sentence: Sentence, index: int) -> bool:
+    """Whether a word and its follower are one written word: one span, or touching ones without SpaceAfter=No."""
+    here, after = sentence.offsets[index : index + 2]
+    if here == after:
+        return True
+    misc, upos = (sentence.columns.get(name) for name in ("misc", "upos"))
+    apart = "SpaceAfter=No" in misc[index] if misc else True
+    return here[1] == after[0] and not apart and not (upos and upos[index + 1] == "PUNCT")

@@ -36,7 +36,6 @@ class Ended:
 
     cell: Cell
     failed: str = ""
-    code: int = 0
 
 
 def make_probe(kind: str, numeric: bool) -> Any:
@@ -70,7 +69,7 @@ def do_cell(cell: Cell) -> Ended:
         )
         result.save(Path(cell.stem))
     except ProbekitError as problem_met:
-        return Ended(cell, str(problem_met), problem_met.exit_code)
+        return Ended(cell, str(problem_met))
     return Ended(cell)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ProbekitError
-from probekit.experiment.cells import Cell, do_cells
+from probekit.experiment.cells import Cell, do_cells, make_probe
 from probekit.experiment.corpora import read_planned
 from probekit.experiment.describe import describe_corpus, describe_cost
 from probekit.experiment.folders import find_or_make, model_content, run_hash
@@ -21,7 +21,7 @@ from probekit.glossary import Progress, silent
 from probekit.results.run import Run
 
 if TYPE_CHECKING:
-    from probekit.activations.activations import Activations
+    from probekit.activations.activations import Activations, UnitData
     from probekit.data.corpus import Corpus
     from probekit.models.model import Model
 
@@ -111,6 +111,7 @@ def run_plan(
             "corpora": [_corpus_info(corpus)],
             "models": [],
             "left_out": [],
+            "unseen_labels": {},
             "failed": [],
             "summary": [],
             "seconds": earlier,
@@ -125,13 +126,12 @@ def run_plan(
     return run
 
 
-def preview(plan: Plan, say: Say) -> None:
-    """Say what a plan would do and cost; reads the corpus and loads the models, runs nothing."""
+def preview(plan: Plan) -> list[str]:
+    """What a plan would do and cost, in lines; reads the corpus and loads the models, runs nothing."""
     wanted = tasks_of(plan)
     corpus = read_planned(plan.corpus)
-    say(describe_corpus(corpus))
-    for planned in plan.model:
-        say(describe_cost(load_planned(planned), planned, wanted, corpus))
+    costs = [describe_cost(load_planned(planned), planned, wanted, corpus) for planned in plan.model]
+    return [line for part in (describe_corpus(corpus), *costs) for line in part.splitlines()]
 
 
 def load_planned(planned: ModelPlan) -> Model:
@@ -165,9 +165,9 @@ class _Runner:
     ) -> None:
         self.plan, self.wanted, self.corpus, self.run, self.info = plan, wanted, corpus, run, info
         self.progress, self.say, self.jobs, self.engine = progress, say, jobs, engine
+        self.names: set[str] = set()
 
     def do(self) -> None:
-        self.codes: list[int] = []
         sweeps = []
         for planned in self.plan.model:
             try:
@@ -175,7 +175,7 @@ class _Runner:
             except ProbekitError as problem:
                 if len(self.plan.model) == 1:
                     raise
-                self.fail(planned.name, str(problem), problem.exit_code)
+                self.fail(planned.name, str(problem))
         self.write(sweeps)
 
     def probe_model(self, planned: ModelPlan) -> list[Any]:
@@ -186,9 +186,9 @@ class _Runner:
                  f"{model.dim}, {model.dtype} on {model.device}")  # fmt: skip
         self.say(describe_cost(model, planned, self.wanted, self.corpus))
         entries = self.extract(model, planned)
-        cells = self.pose(model, planned, entries)
-        self.fit([cell for _, group in cells for cell in group])
-        return self.assemble(model, cells)
+        groups = self.pose(model, entries)
+        self.fit([cell for *_, cells in groups for cell in cells])
+        return self.assemble(model, groups)
 
     def extract(self, model: Model, planned: ModelPlan) -> dict[tuple[str, str], list[Activations]]:
         """For every unit and pooling needed: the model's representations, then each twin's."""
@@ -223,65 +223,71 @@ class _Runner:
         )
 
     def pose(
-        self, model: Model, planned: ModelPlan, entries: dict[tuple[str, str], list[Activations]]
-    ) -> list[tuple[Path, list[Cell]]]:
+        self, model: Model, entries: dict[tuple[str, str], list[Activations]]
+    ) -> list[tuple[Wanted, Path, list[Cell]]]:
         """Write every task's problem beside its cells: what workers need besides the store."""
-        from probekit.probing.pictures import slug
         from probekit.probing.problem import check_same_rows, pose
         from probekit.probing.sweep import check_probe
 
         groups = []
         for w in self.wanted:
             acts, *twins = entries[w.unit, w.pool]
-            name = slug(model.name, w.task.name)
+            name = self.name_of(model, w)
             try:
                 data = acts.units(w.task)
                 for twin in twins:
                     check_same_rows(acts.recipe, twin.recipe)
                 problem = pose(data, w.task, control_seeds=range(w.analysis.seeds.control))
-            except ProbekitError as problem_met:
+            except ProbekitError as met:
                 if len(self.wanted) * len(self.plan.model) == 1:
                     raise
-                self.fail(name, str(problem_met), problem_met.exit_code)
+                self.fail(name, str(met))
                 continue
-            self.info["left_out"] += [
-                {"what": f"{model.name}, task {w.task.name}", "reason": reason, "n": n,
-                 "examples": list(data.left_out_examples.get(reason, ()))}
-                for reason, n in data.left_out.items() if n
-            ]  # fmt: skip
+            self.note_left_out(f"{model.name}, task {w.task.name}", data)
             unseen = problem.notes["units_with_labels_unseen_in_train"]
             if unseen:
-                self.info["left_out"].append(
-                    {"what": f"{model.name}, task {w.task.name}", "n": unseen, "examples": [],
-                     "reason": "label never seen in train: kept, and counted as wrong"}
-                )  # fmt: skip
+                self.info["unseen_labels"][name] = (
+                    f"{unseen} units have a label never seen in train: counted as wrong"
+                )
             for kind in w.analysis.probes:
-                from probekit.experiment.cells import make_probe
-
                 check_probe(make_probe(kind, problem.is_numeric), w.task)
                 stem = self.run.path / "cells" / f"{name}.{kind}"
                 problem.save(stem)
-                layers = model.resolve_layers(w.analysis.layers)
-                groups.append(
-                    (
-                        stem,
-                        [
-                            Cell(
-                                name=f"{name}.{kind}.{layer}",
-                                stem=f"{stem}.layer-{layer}",
-                                problem=str(stem),
-                                entry=str(acts.path),
-                                twins=tuple(str(twin.path) for twin in twins),
-                                layer=layer,
-                                probe=kind,
-                                strengths=tuple(w.analysis.strengths),
-                                probe_seeds=w.analysis.seeds.probe,
-                            )
-                            for layer in layers
-                        ],
+                cells = [
+                    Cell(
+                        name=f"{name}.{kind}.{layer}",
+                        stem=f"{stem}.layer-{layer}",
+                        problem=str(stem),
+                        entry=str(acts.path),
+                        twins=tuple(str(t.path) for t in twins) if "random-twin" in w.task.controls else (),
+                        layer=layer,
+                        probe=kind,
+                        strengths=tuple(w.analysis.strengths),
+                        probe_seeds=w.analysis.seeds.probe,
                     )
-                )
+                    for layer in model.resolve_layers(w.analysis.layers)
+                ]
+                groups.append((w, stem, cells))
         return groups
+
+    def name_of(self, model: Model, w: Wanted) -> str:
+        """A file name for a task over a model, told apart from every other of this run."""
+        from probekit.probing.pictures import slug
+
+        name = slug(model.name, w.task.name)
+        number = 1
+        while name in self.names:
+            number += 1
+            name = f"{slug(model.name, w.task.name)}-{number}"
+        self.names.add(name)
+        return name
+
+    def note_left_out(self, what: str, data: UnitData) -> None:
+        """Record what a task could not label or the store has no row for."""
+        for reason, n in data.left_out.items():
+            if n:
+                examples = list(data.left_out_examples.get(reason, ()))
+                self.info["left_out"].append({"what": what, "reason": reason, "n": n, "examples": examples})
 
     def fit(self, cells: list[Cell]) -> None:
         left = [cell for cell in cells if not cell.done]
@@ -290,10 +296,10 @@ class _Runner:
         self.progress("probing layers", 0, len(left))
         for done, ended in enumerate(do_cells(left, jobs=self.jobs, engine=self.engine), start=1):
             if ended.failed:
-                self.fail(ended.cell.name, ended.failed, ended.code)
+                self.fail(ended.cell.name, ended.failed)
             self.progress("probing layers", done, len(left))
 
-    def assemble(self, model: Model, groups: list[tuple[Path, list[Cell]]]) -> list[Any]:
+    def assemble(self, model: Model, groups: list[tuple[Wanted, Path, list[Cell]]]) -> list[Any]:
         from probekit.probing.layer import LayerResult
         from probekit.probing.problem import ProbeProblem
         from probekit.probing.rows import About
@@ -307,13 +313,12 @@ class _Runner:
             model=model.name,
             model_kind=model.kind,
         )
-        for stem, cells in groups:
+        for w, stem, cells in groups:
             results = [LayerResult.load(Path(cell.stem)) for cell in cells if cell.done]
             if not results:
                 continue
             problem = ProbeProblem.load(stem)
-            resamples = self.wanted[0].analysis.bootstrap
-            sweeps.append(assemble(problem, results, about, resamples=resamples))
+            sweeps.append(assemble(problem, results, about, resamples=w.analysis.bootstrap))
             for cell, result in zip((cell for cell in cells if cell.done), results, strict=True):
                 self.run.add_outcomes(cell.name, layer_outcomes(problem, result))
         return sweeps
@@ -327,9 +332,8 @@ class _Runner:
                 self.run.add_panel(panel)
             self.info["summary"].append(sweep.summary)
 
-    def fail(self, cell: str, reason: str, code: int) -> None:
+    def fail(self, cell: str, reason: str) -> None:
         self.say(f"failed: {cell}: {reason}")
-        self.codes.append(code)
         self.info["failed"].append({"cell": cell, "reason": reason})
 
 

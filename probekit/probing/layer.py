@@ -78,7 +78,7 @@ def probe_layer(
     """Fit and ask every probe of one layer.
 
     The strength is chosen on dev, for the task; the controls and the twins run at the chosen one. Everything that
-    shares the layer's vectors is solved together. Ties on dev go to the stronger regularisation (the first given).
+    shares the layer's vectors is solved together. Ties on dev go to the strength given first.
 
     Shapes: the layer's vectors of the train units are held once, float32 (train units, dim).
     """

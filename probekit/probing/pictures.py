@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,15 @@ MOST_CLASSES = 20
 
 
 def slug(*parts: str) -> str:
-    """A file name made of names: lower case, anything but letters, digits and dots becomes a hyphen."""
-    return re.sub(r"[^a-z0-9.]+", "-", "-".join(parts).lower()).strip("-.")[:80]
+    """A file name made of names: lower case, anything but letters, digits and dots becomes a hyphen.
+
+    Of a path only its last part counts, and of a long part its last 40 characters.
+
+    >>> slug("models/My Model", "upos")
+    'my-model-upos'
+    """
+    short = [part.rstrip("/").rpartition("/")[2][-40:] for part in parts]
+    return re.sub(r"[^a-z0-9.]+", "-", "-".join(short).lower()).strip("-.") or "x"
 
 
 def make_panels(
@@ -94,10 +101,8 @@ def sentence(problem: ProbeProblem, scores: Scores, rows: Sequence[Measurement],
     twins = find.difference(best, "control=random-twin")
     if twins is not None and twins.value is not None:
         n_twins = len(scores.controls["random-twin"][best].per_seed)
-        parts.append(
-            f"it stands {_signed(twins.value)} the mean of {n_twins} random twins "
-            f"(Holm-corrected p {_p(twins.p_adjusted)})"
-        )
+        beside = f"the mean of {n_twins} random twins" if n_twins > 1 else "a random twin"
+        parts.append(f"it stands {_signed(twins.value)} {beside} (Holm-corrected p {_p(twins.p_adjusted)})")
     identity = find.difference(best, "control=word-identity")
     if identity is not None and identity.value is not None:
         parts.append(f"and {_signed(identity.value)} what the word form alone gives")
@@ -321,11 +326,3 @@ def _value(row: Measurement | None) -> float | None:
 def _p(value: float | None) -> str:
     text = format_p(value)
     return text if text.startswith("<") else f"= {text}"
-
-
-def left_out_rows(problem: ProbeProblem, about: About) -> list[Mapping[str, Any]]:
-    """What was left out of a problem, reason by reason, for the run's record."""
-    return [
-        {"what": f"{about.model} {problem.task}", "reason": reason, "n": n}
-        for reason, n in problem.left_out.items()
-    ]

@@ -60,7 +60,7 @@ def test_words_offsets_and_annotation(tmp_path: Path) -> None:
     corpus = read_conllu(write(tmp_path, ENGLISH))
     a, b = corpus
     assert a.words == ("They", "do", "n't", "rust", "(", "yet", ")", ".")
-    assert a.offsets == ((0, 4), (5, 10), (5, 10), (11, 15), (16, 17), (17, 20), (20, 21), (21, 22))
+    assert a.offsets == ((0, 4), (5, 7), (7, 10), (11, 15), (16, 17), (17, 20), (20, 21), (21, 22))
     assert a.columns["feats"][0] == "Case=Nom|Number=Plur"
     assert a.columns["head"][:3] == ("4", "4", "4")
     assert (a.id, a.document, a.split, dict(a.attributes)) == ("a", "letters", "train", {"genre": "note"})
@@ -224,6 +224,12 @@ def test_the_file_itself_comes_back(tmp_path: Path) -> None:
     assert [line for line in lines if line != "# text = Yes."] == [
         *kept[:2], kept[3], kept[2], *kept[4:-1]
     ]  # fmt: skip
+
+
+def test_words_that_do_not_spell_their_token_share_its_span(tmp_path: Path) -> None:
+    french = "# text = du pain\n" + row("1-2", "du") + row("1", "de") + row("2", "le") + row("3", "pain")
+    [sentence] = read_conllu(write(tmp_path, french))
+    assert sentence.offsets == ((0, 2), (0, 2), (3, 7))
 
 
 def test_a_line_break_cannot_be_written(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_defaults_are_in_force_and_paths_are_relative_to_the_file(tmp_path: Path
     ("old", "new", "message"),
     [
         ('tasks = ["upos"]', 'task = ["upos"]', "unknown key 'analysis.0.task'; did you mean 'tasks'"),
-        ('kind = "probe"', 'kind = "prob"', "did you mean 'probe'"),
+        ('kind = "probe"', 'kind = "prob"', "analysis.0.kind: should be 'probe'"),
         ('name = "demo:minilm"', 'nmae = "demo:minilm"', "did you mean 'name'"),
         ('conllu = "*.conllu"', "", "name one source"),
         ('conllu = "*.conllu"', 'conllu = "a"\ntrec = "b"', "conllu and trec"),
@@ -55,7 +55,7 @@ def test_defaults_are_in_force_and_paths_are_relative_to_the_file(tmp_path: Path
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
-    with pytest.raises(ConfigError, match="experiment.toml") as caught:
+    with pytest.raises(ConfigError, match=r"experiment\.toml") as caught:
         load_plan(write(tmp_path, GOOD.replace(old, new)))
     assert message in str(caught.value)
     assert caught.value.exit_code == 2

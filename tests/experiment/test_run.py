@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.experiment.corpora import write_treebank
-from tests.tiny_models import tiny_folder
 
 from probekit.errors import ConfigError, DataError, ModelError
 from probekit.experiment import cells
 from probekit.experiment.run import run_experiment
 from probekit.results.run import Run
+from tests.experiment.corpora import write_treebank
+from tests.tiny_models import tiny_folder
 
 FILE = """
 [question]
@@ -57,7 +57,13 @@ def test_a_run_holds_everything(start: Start) -> None:
     assert info["peak_anonymous_mb"] > 50
     assert info["file"].startswith("\n[question]")
     assert {row.layer for row in run.measurements() if row.layer} == {"0", "1", "2"}
-    assert {row.control for row in run.measurements()} >= {"", "word-type", "shuffled", "random-twin", "majority"}
+    assert {row.control for row in run.measurements()} >= {
+        "",
+        "word-type",
+        "shuffled",
+        "random-twin",
+        "majority",
+    }
     assert all(row.run == run.path.name and row.question for row in run.measurements())
     assert len(run.cells()) == 3
     page = run.page.read_text(encoding="utf-8")
@@ -75,7 +81,8 @@ def test_the_same_command_reports_a_finished_run_and_fresh_gives_the_same_number
     fresh = start(fresh=True)
     assert fresh.path != first.path
     strip = [
-        [{**row.to_dict(), "run": "", "seconds": None} for row in run.measurements()] for run in (first, fresh)
+        [{**row.to_dict(), "run": "", "seconds": None} for row in run.measurements()]
+        for run in (first, fresh)
     ]
     assert strip[0] == strip[1]
 
@@ -107,7 +114,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(start: Start, monkeypatch: 
 def test_cells_side_by_side_give_the_same_predictions(start: Start) -> None:
     alone = start()
     beside = start(fresh=True, jobs=2)
-    assert [r.value for r in alone.measurements()] == pytest.approx([r.value for r in beside.measurements()], nan_ok=True)
+    assert [r.value for r in alone.measurements()] == pytest.approx(
+        [r.value for r in beside.measurements()], nan_ok=True
+    )
 
 
 def test_a_failed_task_is_named_and_the_others_go_on(start: Start) -> None:

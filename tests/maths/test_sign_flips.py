@@ -31,7 +31,9 @@ def test_agrees_with_the_single_comparison() -> None:
     rng = np.random.default_rng(1)
     a, b = rng.integers(0, 2, 200).astype(float), rng.integers(0, 2, 200).astype(float)
     cluster = rng.integers(0, 40, 200)
-    assert sign_flip_p((a - b)[None], cluster)[0] == pytest.approx(paired_difference(a, b, cluster).p, abs=0.02)
+    assert sign_flip_p((a - b)[None], cluster)[0] == pytest.approx(
+        paired_difference(a, b, cluster).p, abs=0.02
+    )
 
 
 def test_false_positives_stay_at_the_level() -> None:

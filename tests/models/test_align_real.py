@@ -54,7 +54,7 @@ def test_nearly_every_word_has_its_pieces(name: str, at_least: float, sample: li
     assert counts["words"] == sum(len(sentence.words) for sentence in sample)
     lost = counts["words_without_piece"] + counts["truncated_words"] + counts["unknown_words"]
     assert counts["words"] - lost == (encoding.word_reason == 0).sum() >= at_least * counts["words"]
-    assert counts["multiword_shared"] > 500
+    assert counts["shared_pieces"] > 0  # "don" of "don't" is part of do and of n't
     wrong = 0
     for word in np.flatnonzero(encoding.word_reason == 0):
         sentence = sample[encoding.word_sentence[word]]

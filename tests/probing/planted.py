@@ -23,7 +23,13 @@ class PlantedActivations:
 
 
 def planted(
-    *, sentences: int = 240, words: int = 6, dim: int = 24, seed: int = 0, n_control: int = 3, numeric: bool = False
+    *,
+    sentences: int = 240,
+    words: int = 6,
+    dim: int = 24,
+    seed: int = 0,
+    n_control: int = 3,
+    numeric: bool = False,
 ) -> tuple[ProbeProblem, PlantedActivations, PlantedActivations]:
     """Problem, activations and a twin whose layers tell the word form only."""
     rng = np.random.default_rng(seed)

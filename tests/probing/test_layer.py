@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier
-from tests.probing.planted import planted
 
 from probekit.estimators.linear import LinearProbe, LinearProbeRegressor
 from probekit.estimators.mlp import MLPProbe, MLPProbeRegressor
 from probekit.probing.layer import LayerResult, probe_layer
 from probekit.probing.problem import ProbeProblem
+from tests.probing.planted import planted
 
 
 def accuracy(problem: ProbeProblem, predicted: np.ndarray) -> float:
@@ -66,7 +66,9 @@ def test_test_labels_touch_nothing_that_is_fitted() -> None:
     assert a.dev_scores == b.dev_scores
 
 
-@pytest.mark.parametrize("probe", [MLPProbe(max_epochs=15, learning_rate=5e-3), DecisionTreeClassifier(max_depth=8)])
+@pytest.mark.parametrize(
+    "probe", [MLPProbe(max_epochs=15, learning_rate=5e-3), DecisionTreeClassifier(max_depth=8)]
+)
 def test_probes_with_seeds_give_a_row_per_seed(probe: object) -> None:
     problem, acts, _ = planted()
     result = probe_layer(probe, problem, acts, "2", probe_seeds=(0, 1, 2))

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
-from tests.probing.planted import planted
 
 from probekit.estimators.linear import LinearProbe, LinearProbeRegressor
 from probekit.probing.layer import probe_layer
@@ -15,6 +14,7 @@ from probekit.probing.problem import ProbeProblem
 from probekit.probing.rows import About
 from probekit.probing.sweep import Sweep, assemble
 from probekit.results.measurement import Measurement
+from tests.probing.planted import planted
 
 
 def sweep_of(numeric: bool = False, **changes: object) -> Sweep:
@@ -41,7 +41,9 @@ def one(sweep: Sweep, **wanted: object) -> Measurement:
 
 def test_test_accuracy_is_what_counting_gives(sweep: Sweep) -> None:
     problem, result = sweep.problem, sweep.results[1]
-    row = one(sweep, layer="1", metric="accuracy", control="", split="test", group="task=planted", reference="")
+    row = one(
+        sweep, layer="1", metric="accuracy", control="", split="test", group="task=planted", reference=""
+    )
     gold = problem.gold[problem.of("test")]
     assert row.value == pytest.approx((result.test[0] == gold).mean())
     assert row.low < row.value < row.high
@@ -54,7 +56,9 @@ def test_selectivity_is_task_minus_mean_control(sweep: Sweep) -> None:
     problem, result = sweep.problem, sweep.results[1]
     row = one(sweep, layer="1", metric="selectivity")
     test = problem.of("test")
-    control = np.mean([(p == g).mean() for p, g in zip(result.word_type, problem.word_type[:, test], strict=True)])
+    control = np.mean(
+        [(p == g).mean() for p, g in zip(result.word_type, problem.word_type[:, test], strict=True)]
+    )
     assert row.value == pytest.approx((result.test[0] == problem.gold[test]).mean() - control)
     assert row.reference == "control=word-type"
 
@@ -70,7 +74,11 @@ def test_family_sizes_and_holm(sweep: Sweep) -> None:
     against = [row for row in sweep.rows if row.reference.startswith("control=")]
     assert {row.family_size for row in against} == {3 * 5}
     between = [row for row in sweep.rows if row.reference.startswith("layer=")]
-    assert [(row.layer, row.reference) for row in between] == [("1", "layer=0"), ("2", "layer=0"), ("2", "layer=1")]
+    assert [(row.layer, row.reference) for row in between] == [
+        ("1", "layer=0"),
+        ("2", "layer=0"),
+        ("2", "layer=1"),
+    ]
     for row in against + between:
         assert row.p_adjusted >= row.p
     assert between[1].p_adjusted < 0.01
@@ -80,7 +88,9 @@ def test_family_sizes_and_holm(sweep: Sweep) -> None:
 
 
 def test_seed_spread_stands_apart_from_sampling(sweep: Sweep) -> None:
-    seeds = [row for row in sweep.rows if row.control == "word-type" and row.layer == "1" and "seed" in row.group]
+    seeds = [
+        row for row in sweep.rows if row.control == "word-type" and row.layer == "1" and "seed" in row.group
+    ]
     assert [dict(row.seeds) for row in seeds] == [{"control": 0}, {"control": 1}, {"control": 2}]
     sd = one(sweep, layer="1", control="word-type", metric="accuracy_sd_over_seeds")
     assert sd.value == pytest.approx(np.std([row.value for row in seeds], ddof=1))
@@ -175,7 +185,7 @@ def test_panels_and_words(sweep: Sweep) -> None:
     kinds = [panel.kind for panel in sweep.panels]
     assert kinds == ["sentence", "layer-curve", "layer-curve", "table", "heatmap", "confusion"]
     curve = sweep.panels[1]
-    assert [s["name"] for s in curve.labels["series"]][0] == "planted"
+    assert curve.labels["series"][0]["name"] == "planted"
     assert curve.arrays["value"].shape == (6, 3)
     for part in ("planted corpus", "layer 2 of toy", "chosen on dev among 3", "random twins", "selectivity"):
         assert part in sweep.summary
