@@ -41,15 +41,16 @@ def command(
     """Probe every layer of a model for TASK (a built-in name or a TOML file), with its controls."""
     from pathlib import Path
 
-    from probekit.data.read_corpus import guess_format
+    from probekit.data.read_corpus import check_format, guess_format
     from probekit.experiment.plan import check_plan
     from probekit.experiment.run import run_plan
     from probekit.probing.pictures import slug
 
     layers = given["layers"]
+    form = check_format(data_format) if data_format else guess_format(list(data))
     document = {
         "name": slug("probe", Path(task).stem, Path(model).name),
-        "corpus": {data_format or guess_format(list(data)): list(data), "length": given["length"]},
+        "corpus": {form: list(data), "length": given["length"]},
         "model": [
             {"name": model, "revision": given["revision"], "twins": given["twins"], "device": given["device"]}
         ],

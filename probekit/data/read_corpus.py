@@ -42,14 +42,19 @@ def read_corpus(paths: Paths, format: str | None = None, **options: Any) -> Corp
     paths = _files(paths)
     if format is None:
         format = guess_format(paths)
-    if format not in READERS:
-        raise ConfigError(f"unknown format {format!r}; {did_you_mean(format, READERS)}")
-    reader = READERS[format]
+    reader = READERS[check_format(format)]
     known = reader.__annotations__.keys() - {"paths", "return"}
     for option in options:
         if option not in known:
             raise ConfigError(f"format {format!r} has no option {option!r}; {did_you_mean(option, known)}")
     return reader(paths, **options)
+
+
+def check_format(format: str) -> str:
+    """The name of a format, if it is one; ConfigError with the nearest else."""
+    if format not in READERS:
+        raise ConfigError(f"unknown format {format!r}; {did_you_mean(format, READERS)}")
+    return format
 
 
 def guess_format(paths: Paths) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,22 @@ def find_or_make(runs: Path, experiment: str, digest: str, *, fresh: bool) -> tu
         ) from None
     point_latest(home, folder)
     return Run(folder), False
+
+
+def forget(run: Run) -> None:
+    """Remove the folder of a run that came to nothing; one with a finished cell stays, to be continued."""
+    if any((run.path / "cells").glob("*.layer-*.json")):
+        return
+    home = run.path.parent
+    shutil.rmtree(run.path, ignore_errors=True)
+    others = sorted(file.parent for file in home.glob("*-*/run.json"))
+    if others:
+        point_latest(home, others[-1])
+        return
+    with suppress(OSError):  # not empty, or not ours to remove
+        (home / "latest").unlink(missing_ok=True)
+        home.rmdir()
+        home.parent.rmdir()
 
 
 def point_latest(home: Path, folder: Path) -> None:

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probekit.errors import ProbekitError
+from probekit.errors import ConfigError, ProbekitError
 from probekit.experiment.cells import Cell, do_cells, make_probe
 from probekit.experiment.corpora import read_planned
 from probekit.experiment.describe import describe_corpus, describe_cost
-from probekit.experiment.folders import find_or_make, model_content, run_hash
+from probekit.experiment.folders import find_or_make, forget, model_content, run_hash
 from probekit.experiment.machine import git_state, machine, versions
 from probekit.experiment.memory import PeakMemory
 from probekit.experiment.plan import ModelPlan, Plan, load_plan
-from probekit.experiment.wanted import Wanted, tasks_of
+from probekit.experiment.wanted import Wanted, check_units, tasks_of
 from probekit.glossary import Progress, silent
 from probekit.results.run import Run
 
@@ -46,7 +46,8 @@ def run_experiment(
     """Run an experiment (a built-in name, a folder or a TOML file) and write its report; running it again continues.
 
     The run folder is `runs/<experiment>/<utc>-<hash8>/`; its page is `report/index.html`. Cells that fail are
-    recorded in run.json (`failed`) and named on the page; the others go on.
+    recorded in run.json (`failed`) and named on the page; the others go on, and the same call tries them again. A
+    run that ends in an error before its first cell is done leaves no folder behind.
 
     Raises
     ------
@@ -77,16 +78,19 @@ def run_plan(
     """Run a plan; see `run_experiment`. `text` is the file as given, kept in run.json."""
     from probekit.report.write import write_page
 
+    if jobs == 0:
+        raise ConfigError("0 jobs do nothing; give 1 or more, or -1 for one per core")
     wanted = tasks_of(plan)
     begun = time.perf_counter()
     with PeakMemory() as memory:
         corpus = read_planned(plan.corpus)
         say(describe_corpus(corpus))
+        check_units(wanted, corpus)
         contents = [model_content(model.name, model.revision) for model in plan.model]
         in_force = plan.model_dump(mode="json", exclude_none=True)
         digest = run_hash(in_force, corpus.hash, contents)
         run, known = find_or_make(Path(runs), plan.name, digest, fresh=fresh)
-        if known and run.finished:
+        if known and run.finished and not run.info["failed"]:
             say(f"this run is finished: {run.path} (--fresh runs it anew)")
             if not run.page.is_file():
                 write_page(run)
@@ -116,8 +120,13 @@ def run_plan(
             "summary": [],
             "seconds": earlier,
         }
-        run.write_info(info)
-        _Runner(plan, wanted, corpus, run, info, progress, say, jobs, engine).do()
+        try:
+            run.write_info(info)
+            _Runner(plan, wanted, corpus, run, info, progress, say, jobs, engine).do()
+        except ProbekitError:
+            if not known:
+                forget(run)
+            raise
         info["seconds"] = round(earlier + time.perf_counter() - begun, 2)
         info["peak_anonymous_mb"] = round(max(memory.peak_mb, info.get("peak_anonymous_mb", 0.0)))
         info["finished"] = _now()
@@ -130,6 +139,7 @@ def preview(plan: Plan) -> list[str]:
     """What a plan would do and cost, in lines; reads the corpus and loads the models, runs nothing."""
     wanted = tasks_of(plan)
     corpus = read_planned(plan.corpus)
+    check_units(wanted, corpus)
     costs = [describe_cost(load_planned(planned), planned, wanted, corpus) for planned in plan.model]
     return [line for part in (describe_corpus(corpus), *costs) for line in part.splitlines()]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from probekit.activations.recipe import POOLS
+from probekit.data.corpus import Corpus
 from probekit.data.task import Task, load_task
-from probekit.errors import ConfigError
+from probekit.errors import ConfigError, ProbekitError
 from probekit.experiment.plan import Plan, ProbePlan
+from probekit.probing.problem import check_units as check_units_of
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,19 @@ def tasks_of(plan: Plan) -> list[Wanted]:
                 )
             wanted.append(Wanted(analysis, task))
     return wanted
+
+
+def check_units(wanted: Sequence[Wanted], corpus: Corpus) -> None:
+    """Label the corpus before a model is loaded; where no task of the plan can be probed in it, say why.
+
+    A task among others that cannot is a failed cell of the run.
+    """
+    problems = []
+    for w in wanted:
+        try:
+            units = w.task.units(corpus)
+            check_units_of(w.task, units, units.left_out)
+        except ProbekitError as problem:
+            problems.append(problem)
+    if len(problems) == len(wanted):
+        raise problems[0]

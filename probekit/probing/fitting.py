@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 
 from probekit.estimators.linear import LinearProbe, LinearProbeRegressor
@@ -31,6 +31,17 @@ class Target:
     y: Array
     strength: float | None
     seed: int
+
+
+@dataclass(frozen=True)
+class Constant:
+    """What is left to learn where every training row has one label, as control labels of few word types may."""
+
+    label: Any
+
+    def predict(self, X: Array) -> Array:
+        """The label, once per row of X."""
+        return np.full(len(X), self.label)
 
 
 def parameter_of(probe: BaseEstimator) -> tuple[str | None, float | None]:
@@ -57,6 +68,15 @@ def fit_together(probe: BaseEstimator, X: Array, targets: Sequence[Target]) -> l
     The probes of this house are solved together: what costs is reading X. Any other scikit-learn estimator is
     cloned and fitted once per target. How well a solve converged is kept on the estimators, not warned of.
     """
+    if is_classifier(probe):
+        constant = [len(np.unique(target.y)) == 1 for target in targets]
+        if any(constant):
+            fitted = iter(
+                fit_together(probe, X, [t for t, one in zip(targets, constant, strict=True) if not one])
+            )
+            return [
+                Constant(t.y[0]) if one else next(fitted) for t, one in zip(targets, constant, strict=True)
+            ]
     if not targets:
         return []
     with warnings.catch_warnings():

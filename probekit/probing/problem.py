@@ -18,6 +18,7 @@ from probekit.data.controls import (
     word_type_labels,
 )
 from probekit.data.task import Task
+from probekit.data.units import Units
 from probekit.errors import DataError, StoreError
 from probekit.glossary import SPLITS
 from probekit.results.bundle import load_bundle, save_bundle
@@ -120,16 +121,9 @@ def pose(data: UnitData, task: Task, *, control_seeds: Sequence[int] = range(5))
         if train, dev or test has no unit, or all training labels are the same.
     """
     units = data.units
+    present = check_units(task, units, data.left_out)
     split = _codes_of_splits(units.split, task)
     train = split == 0
-    present = {name: int(np.sum(split == code)) for code, name in enumerate(SPLITS)}
-    for name, n in present.items():
-        if not n:
-            raise DataError(
-                f"task {task.name!r} has no unit in {name} (train {present['train']}, dev {present['dev']}, test "
-                f"{present['test']}; left out: {_spoken(data.left_out)}); the corpus needs all three splits: give a "
-                "file for each, or set split = 'sentence' in the task file"
-            )
     wanted = task.controls
     type_labels = (
         [word_type_labels(units, seed=seed) for seed in control_seeds] if "word-type" in wanted else []
@@ -152,10 +146,6 @@ def pose(data: UnitData, task: Task, *, control_seeds: Sequence[int] = range(5))
         seen = sorted(set(units.labels[train].tolist()))
         unseen = sorted(set(units.labels.tolist()) - set(seen))
         labels, n_train_labels = (*seen, *unseen), len(seen)
-        if n_train_labels < 2:
-            raise DataError(
-                f"task {task.name!r}: every training unit has the label {seen[0]!r}; a probe needs two"
-            )
         number = {label: index for index, label in enumerate(labels)}
 
         def code(values: Array) -> Array:
@@ -184,6 +174,25 @@ def pose(data: UnitData, task: Task, *, control_seeds: Sequence[int] = range(5))
         left_out=dict(data.left_out),
         notes={"units": present, "units_with_labels_unseen_in_train": unseen_count},
     )
+
+
+def check_units(task: Task, units: Units, left_out: Mapping[str, int]) -> dict[str, int]:
+    """The number of units per split; DataError as `pose` says."""
+    split = _codes_of_splits(units.split, task)
+    present = {name: int(np.sum(split == code)) for code, name in enumerate(SPLITS)}
+    for name, n in present.items():
+        if not n:
+            raise DataError(
+                f"task {task.name!r} has no unit in {name} (train {present['train']}, dev {present['dev']}, test "
+                f"{present['test']}; left out: {_spoken(left_out)}); the corpus needs all three splits: give a "
+                "file for each, or set split = 'sentence' in the task file"
+            )
+    seen = set(units.labels[split == 0].tolist())
+    if len(seen) < 2 and task.kind == "classes":
+        raise DataError(
+            f"task {task.name!r}: every training unit has the label {min(seen)!r}; a probe needs two"
+        )
+    return present
 
 
 def check_same_rows(entry: Mapping[str, Any], twin: Mapping[str, Any]) -> None:
