@@ -68,6 +68,8 @@ def show_command(run_name: str, everything: bool, as_json: bool) -> None:
         click.echo(f"found: {visible(sentence)}")
     for one in info.get("failed") or ():
         click.echo(f"failed: {visible(one.get('cell', ''))}: {visible(one.get('reason', ''))}")
+    if not run.finished:
+        say("this run is not finished; the command that began it continues it")
     shown = rows if everything else rows[:MANY]
     names = ("model", "layer", "method", "control", "group", "metric")
     lines = [
@@ -129,12 +131,15 @@ def compare_command(before: str, after: str, metric: str | None, seed: int, as_j
 @json_option
 def export_command(run_name: str, how: str, output: Path | None, metric: str | None, as_json: bool) -> None:
     """Write a run's measurements as CSV, JSON lines or a LaTeX table."""
-    from probekit.errors import ConfigError, did_you_mean
+    from probekit.errors import ConfigError, DataError, did_you_mean
     from probekit.results.export import to_csv, to_jsonl, to_latex
     from probekit.results.files import write_bytes
     from probekit.results.find import find_run
 
-    rows = find_run(run_name).measurements()
+    run = find_run(run_name)
+    rows = run.measurements()
+    if not rows:
+        raise DataError(f"{run.path} has no measurements yet; the command that began it continues it")
     if metric is not None:
         known = {row.metric for row in rows}
         if metric not in known:

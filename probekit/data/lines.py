@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 import itertools
 import re
@@ -26,6 +27,8 @@ def expand(paths: Paths) -> list[Path]:
         paths = [paths]
     files: list[Path] = []
     for path in paths:
+        if not str(path):
+            raise DataError("a data file was named by an empty text; name a file, a folder or a glob")
         text = str(Path(path).expanduser())
         if Path(text).is_file():
             files.append(Path(text))
@@ -74,6 +77,10 @@ def read_lines(path: Path, encodings: Sequence[str] = ("utf-8",)) -> list[str]:
     text = read_text_file(path, encodings)
     if not text.strip():
         raise DataError(f"{path}: the file is empty")
+    if "\r" in text and "\n" not in text:
+        raise DataError(
+            f"{path}: its lines end in a carriage return alone (old Mac); convert them to line feeds"
+        )
     return text.removesuffix("\n").split("\n")
 
 
@@ -123,6 +130,9 @@ def _why_none(path: Path) -> str:
         return "this is a folder; name its files, or a glob such as 'folder/*.conllu'"
     if any(sign in str(path) for sign in "*?["):
         return "no file matches this pattern"
+    if path.exists():
+        return "this is not a regular file (a pipe, a device); save what it gives in a file"
     if path.parent.is_dir():
-        return f"no such file; {did_you_mean(path.name, [p.name for p in path.parent.iterdir()][:200])}"
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
+        return "no such file" + (f"; did you mean {near[0]!r}?" if near else f" in the folder {path.parent}")
     return f"no such file (the folder {path.parent} does not exist)"

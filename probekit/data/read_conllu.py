@@ -34,7 +34,10 @@ def read_conllu(paths: Paths, *, split: str | None = None, name: str = "", licen
     files = expand(paths)
     sentences: list[Sentence] = []
     for path in files:
-        sentences += _read_file(path, split_of(path, split))
+        found = list(_read_file(path, split_of(path, split)))
+        if not found:
+            raise DataError(f"{path}: comments and no sentence")
+        sentences += found
     return Corpus(sentences, name or common_name(files), [p.name for p in files], licence)
 
 

@@ -79,7 +79,7 @@ def _files(paths: Paths) -> list[Path]:
     files: list[Path] = []
     for path in given:
         folder = Path(path).expanduser()
-        if folder.is_dir():
+        if str(path) and folder.is_dir():
             inside = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
             known = [p for p in inside if p.suffix == ".conllu"] or [p for p in inside if _in_folder(p)]
             if not known:

@@ -115,16 +115,22 @@ def _json_rows(path: Path) -> Iterator[Row]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as problem:
-            raise DataError(f"{path}:{number}: not JSON: {problem}") from None
+            said = (
+                f"{problem.msg} at {problem.pos + 1}"
+                if isinstance(problem, json.JSONDecodeError)
+                else problem
+            )
+            raise DataError(f"{path}:{number}: not JSON: {said}") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}:{number}: a JSON object expected, got {line[:40]!r}")
         values = {key: _said(value) for key, value in row.items() if value is not None}
-        for key, value in values.items():
+        for text in (*values, *values.values()):
             try:
-                value.encode()
+                text.encode()
             except UnicodeEncodeError as problem:
+                where = next(repr(key) for key, value in values.items() if text in (key, value))
                 raise DataError(
-                    f"{path}:{number}: {key!r} has half a character (surrogate U+{ord(value[problem.start]):04X})"
+                    f"{path}:{number}: {where} has half a character (surrogate U+{ord(text[problem.start]):04X})"
                     f" at {problem.start + 1}; write the whole character"
                 ) from None
         yield number, values

@@ -51,12 +51,14 @@ def find_source(name: str, revision: str | None, *, allow_bin: bool, code: bool)
     if name.startswith(PREFIX):
         folder, found = demo_folder(name)
         source = Source(name, folder, found)
-    elif Path(name).expanduser().is_dir():
+    elif name.strip() and Path(name).expanduser().is_dir():
         if revision is not None:
             raise ModelError(
                 f"{name} is a folder, and folders have no revision; leave out revision={revision!r}"
             )
         source = Source(name, Path(name).expanduser(), "")
+    elif Path(name).is_file():
+        raise ModelError(f"{name} is a file; give the folder that `save_pretrained` wrote")
     elif _looks_like_a_path(name):
         raise ModelError(f"{name}: no such folder; check the path")
     else:
@@ -120,7 +122,9 @@ def _check(source: Source, *, allow_bin: bool) -> None:
                 f"{place}: its weights are only there as pickle (pytorch_model.bin); convert them with "
                 "`save_pretrained`, or pass allow_bin=True if you trust whoever made the file"
             )
-        raise ModelError(f"{place}: there are no weights (model.safetensors) in it")
+        raise ModelError(
+            f"{place}: there are no weights (model.safetensors) in it; fetch or copy them, or save the model again"
+        )
 
 
 def read_json(source: Source, name: str) -> dict[str, Any]:
@@ -153,4 +157,7 @@ def without_private_keys(config: Any) -> Any:
 def first_line(error: BaseException) -> str:
     """The first line of an error that says anything."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
+    if not lines:
+        return type(error).__name__
+    said = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return said.rstrip(".")

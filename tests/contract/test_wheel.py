@@ -104,6 +104,6 @@ def test_the_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
     assert found["sizes"] == {"train": 3, "dev": 1, "test": 1}
     assert found["experiments"] == ["quickstart"]
     assert found["run"]["code"] == 0, found["run"]["err"]
-    assert "plan for demo:minilm" in found["run"]["err"]
+    assert "plan for demo:minilm" in found["run"]["out"]
     assert str(wheel.name).split("-")[1] == found["version"]
     assert list(elsewhere.iterdir()) == []
