@@ -21,8 +21,8 @@ from probekit.estimators.rows import CHUNK, Rows
 
 DOUBT_FLOOR = 0.01  # of the mean doubt: every row can be drawn, no weight grows beyond a hundredfold
 METRIC_SHARE = 3  # one block in so many is looked at for the metric's features
-CG_STEPS = 40
-CG_DROP = 1e-1  # of the residual's squared norm in the metric
+CG_LEAST, CG_STEPS = 8, 40
+CG_PAYS = 0.3  # stop when the mean fall of the steps so far is worth this many times the last one's
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class Metric:
 
     @classmethod
     def of(cls, A: Float, S: Float, center: Float) -> Metric:
-        """Decompose both factors."""
-        a, left = np.linalg.eigh(A)
+        """Decompose both factors. Moving all classes alike changes nothing, and rounding must not say otherwise."""
+        A = A - A.mean(axis=0)
+        a, left = np.linalg.eigh(A - A.mean(axis=1, keepdims=True))
         s, right = np.linalg.eigh(S)
         return cls(np.maximum(a, 0.0), left, np.maximum(s, 0.0), right, center)
 
@@ -52,9 +53,7 @@ class Metric:
         )
         w /= np.outer(self.class_values, self.feature_values) + 1.0
         w = self.class_vectors @ w @ self.feature_vectors.T
-        bends = (
-            self.class_values > 1e-9 * self.class_values.max()
-        )  # all intercepts moved alike change nothing
+        bends = self.class_values > 1e-12 * self.class_values.max()
         inverse = np.divide(1.0, self.class_values, out=np.zeros_like(self.class_values), where=bends)
         b = self.class_vectors @ (inverse * (self.class_vectors.T @ at_intercept)) - w @ self.center
         return np.column_stack([w, b])
@@ -117,8 +116,9 @@ def _metric(blocks: list[tuple[Tensor, Tensor, Tensor]]) -> Metric:
     dim, classes = blocks[0][0].shape[1], len(blocks[0][1])
     total, center, S, A = 0.0, np.zeros(dim), np.zeros((dim, dim)), np.zeros((classes, classes))
     for number, (x, p, share) in enumerate(blocks):
-        weighted = p * share
-        A += np.diag(weighted.sum(dim=1).numpy()) - (weighted @ p.T).numpy()
+        exact = p.to(torch.float64)
+        weighted = exact * share
+        A += np.diag(weighted.sum(dim=1).numpy()) - (weighted @ exact.T).numpy()
         if number % METRIC_SHARE == 0:
             bend = (1.0 - (p * p).sum(dim=0)).clamp_(min=0.0).mul_(share)
             total += float(bend.sum(dtype=torch.float64))
@@ -130,28 +130,27 @@ def _metric(blocks: list[tuple[Tensor, Tensor, Tensor]]) -> Metric:
 
 
 def _conjugate_gradients(times_hessian: Callable[[Float], Float], metric: Metric, target: Float) -> Float:
-    """x with H x = target, as far as CG_STEPS and rounding allow; a descent direction after any number of steps.
+    """x with H x = target, as far as it pays; a descent direction after any number of steps.
 
-    Directions are corrected as in Polak & Ribiere: products in float32 are not exactly symmetric.
+    What falls from step to step is the quadratic model, not the residual, so it is the model that says when to stop
+    (Nash & Sofer 1990). Directions are corrected as in Polak & Ribiere: products in float32 are not quite symmetric.
     """
     x, residual = np.zeros_like(target), target.copy()
     z = metric.solve(residual)
-    direction, height = z, float(np.vdot(residual, z))
-    first = lowest = height
-    best = x
-    for step in range(CG_STEPS):
+    direction, height, fallen = z, float(np.vdot(residual, z)), 0.0
+    for step in range(1, CG_STEPS + 1):
         bent = times_hessian(direction)
-        curvature = float(np.vdot(direction, bent))
-        if not curvature > 0.0:
+        curvature, along = float(np.vdot(direction, bent)), float(np.vdot(residual, direction))
+        if not (curvature > 0.0 and height > 0.0):
             break
-        x = x + (float(np.vdot(residual, direction)) / curvature) * direction
-        before, residual = residual, residual - (float(np.vdot(residual, direction)) / curvature) * bent
+        x = x + (along / curvature) * direction
+        fall = along * along / curvature
+        fallen += fall
+        if step >= CG_LEAST and step * fall <= CG_PAYS * fallen:
+            break
+        before, residual = residual, residual - (along / curvature) * bent
         z = metric.solve(residual)
         turn = float(np.vdot(residual - before, z)) / height
         height = float(np.vdot(residual, z))
-        if step == 0 or height < lowest:
-            lowest, best = height, x
-        if not CG_DROP * first < height < 10.0 * lowest:
-            break
         direction = z + max(turn, 0.0) * direction
-    return best
+    return x

@@ -26,7 +26,7 @@ from probekit.estimators.objective import Float, Labels, evaluate
 from probekit.estimators.rows import Rows
 from probekit.estimators.warmup import warm_up
 
-TOLERANCE = 1e-3
+TOLERANCE = 5e-4
 MAX_PASSES = 100
 MANY = 8192  # rows; with fewer a Newton step costs no more than an epoch
 SPREAD = 60  # rows per feature that the whitening of the warm-up looks at
