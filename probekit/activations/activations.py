@@ -209,7 +209,7 @@ class Activations:
             gone = np.flatnonzero(~kept & (reasons == number))
             if len(gone):
                 left_out[reason] += len(gone)
-                examples[reason] = tuple(units.ids[i] for i in gone[:EXAMPLES])
+                examples[reason] = tuple(_named(units, i) for i in gone[:EXAMPLES])
         return UnitData(self, units.take(np.flatnonzero(kept)), rows[kept], dict(left_out), examples)
 
     def __len__(self) -> int:
@@ -277,6 +277,11 @@ class Activations:
         with safe_open(self.path / shard.name, framework="pt") as file:
             tensor: torch.Tensor = file.get_tensor(shard.layout.names[layer])
         return tensor
+
+
+def _named(units: Units, i: int) -> str:
+    """A unit's id, with the word where it is one."""
+    return units.ids[i] if units.unit == "sentence" else f"{units.ids[i]} {units.types[i]!r}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

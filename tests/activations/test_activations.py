@@ -137,7 +137,10 @@ def test_units_without_a_row_are_merged_into_left_out() -> None:
     assert data.ids == ("s0:2", "s1:62", "s2:1")
     assert data.y.tolist() == ["0/1", "1/61", "2/0"]
     assert data.left_out == {"no label": 4, "truncated": 2, "unknown piece": 1}
-    assert data.left_out_examples == {"truncated": ("s1:63", "s1:70"), "unknown piece": ("s2:2",)}
+    assert data.left_out_examples == {
+        "truncated": ("s1:63 'dog'", "s1:70 'dog'"),
+        "unknown piece": ("s2:2 '\N{SNOWMAN}'",),
+    }
 
 
 def test_sentence_units() -> None:
