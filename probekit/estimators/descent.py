@@ -12,11 +12,14 @@ from probekit.estimators.curvature import Metric, newton_step
 from probekit.estimators.objective import Evaluation, Float, Labels
 from probekit.estimators.rows import Rows
 
-SAMPLE = 32  # rows per feature that a Newton step looks at to begin with
-FEWEST = 4096
-LARGEST = 256 * 2**20  # bytes of sampled rows
-OVERSHOOT = 0.8
-LITTLE = 0.05
+SAMPLE, MOST = (
+    32,
+    96,
+)  # rows per feature that a Newton step looks at: to begin with, and where that was too few
+FEWEST, PLENTY = 4096, 32768  # but never fewer rows than these
+BYTES = 256 * 2**20  # and never more than fit here
+OVERSHOOT = 0.8  # the slope at a point, against that at the start, above which a step was too long
+LITTLE = 0.05  # of the objective: a step that promised more says little about what is left
 SHORTEST = 1e-7
 
 
@@ -90,4 +93,5 @@ class Descent:
             self.done = True
 
     def _look_at_more(self) -> None:
-        self.size = max(FEWEST, min(2 * self.size, LARGEST // (self.rows.dim * self.rows.dtype.itemsize)))
+        most = min(max(PLENTY, MOST * self.rows.dim), BYTES // (self.rows.dim * self.rows.dtype.itemsize))
+        self.size = max(FEWEST, min(2 * self.size, most))

@@ -1,7 +1,7 @@
 """A few epochs of Adam in whitened coordinates: near the minimum for the price of a few passes.
 
 Where there are many rows a quadratic model far from the minimum is of little use, and a stochastic start costs least:
-each epoch takes thousands of small steps. The features are whitened without a copy of them, by moving the map
+each epoch takes hundreds of small steps. The features are whitened without a copy of them, by moving the map
 to the parameters' side: with ``W = V T'``, the gradient in V is the gradient in W times T.
 """
 
@@ -34,7 +34,7 @@ def warm_up(
     *,
     seed: int = 0,
 ) -> list[Float]:
-    """Points [classes, dim + 1] after EPOCHS of minibatches over all problems together.
+    """Points [classes, dim + 1] after some epochs of minibatches over all problems together.
 
     basis: eigenvalues [dim] and eigenvectors [dim, dim] of the rows' covariance. Same seed, same points.
     """
