@@ -15,7 +15,7 @@ from probekit.models import Model, encode
 from tests.tiny_models import ENCODER_DECODERS, WITH_FINAL_NORM, tiny_folder, tiny_model
 
 TEXTS = [
-    "The keys to the cabinet are here, and the dogs that chase the cat bark at night.",
+    "The keys to the cabinet are here, and the dogs that chase the cat bark at night, and the cats sit on the mats.",
     "dogs run",
     "She doesn't know whether he's read the books.",
     "the cat sat on the mat",
