@@ -70,6 +70,8 @@ def do_cell(cell: Cell) -> Ended:
         result.save(Path(cell.stem))
     except ProbekitError as problem_met:
         return Ended(cell, str(problem_met))
+    except (ArithmeticError, MemoryError, RuntimeError, ValueError) as unforeseen:  # other cells go on
+        return Ended(cell, f"{type(unforeseen).__name__}: {unforeseen}")
     return Ended(cell)
 
 
