@@ -1,9 +1,9 @@
 """Newton directions from a sample of rows, drawn where the objective bends.
 
-A row decided with certainty adds nothing to the Hessian, and most rows soon are. Rows are drawn with a probability in
-proportion to their doubt (`Evaluation.doubt`) and weighted by its inverse, so that some thousands stand for all, and
-a rare class keeps its say; the gradient stays exact. Conjugate gradients solve for the step, around a Kronecker-factored
-metric (Martens & Grosse 2015, arXiv:1503.05671) whose eigenbasis takes the penalty in exactly.
+A row decided with certainty adds nothing to the Hessian, and most rows soon are. Rows are drawn with a probability
+in proportion to their doubt (`Evaluation.doubt`) and weighted by its inverse, so that some thousands stand for all,
+and a rare class keeps its say; the gradient stays exact. Conjugate gradients solve for the step, around a
+Kronecker-factored metric (Martens & Grosse 2015, arXiv:1503.05671) whose eigenbasis takes the penalty in exactly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from probekit.estimators.objective import Float, Labels
 from probekit.estimators.rows import CHUNK, Rows
 
-DOUBT_FLOOR = 0.01  # of the mean doubt: every row can be drawn, no weight grows beyond a hundredfold
+DOUBT_FLOOR = 0.1  # of the mean doubt: every row can be drawn, and none weighs over ten times the mean
 METRIC_SHARE = 3  # one block in so many is looked at for the metric's features
 CG_LEAST, CG_STEPS = 8, 40
 CG_PAYS = 0.4  # stop when the mean fall of the steps so far is worth this many times the last one's
