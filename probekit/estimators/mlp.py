@@ -26,7 +26,7 @@ class _MLP(BaseEstimator):  # type: ignore[misc]
         *,
         hidden: tuple[int, ...] = (100,),
         learning_rate: float = 1e-3,
-        weight_decay: float = 1e-4,
+        weight_decay: float = 0.3,
         batch_size: int = 256,
         max_epochs: int = 200,
         patience: int = 5,
@@ -75,14 +75,14 @@ class MLPProbe(ClassifierMixin, _MLP):  # type: ignore[misc]
     ----------
     hidden : width of each hidden layer (ReLU).
     learning_rate, weight_decay, batch_size : of Adam; the decay is decoupled from the gradient.
-    max_epochs, patience : passes at most, and passes without a better held-out loss before stopping.
+    max_epochs, patience : passes at most, and passes without fewer held-out mistakes or less loss before stopping.
     validation_fraction : rows held out to stop by, unless `fit` is given dev data. Below 100 rows, none.
     random_state : draws the weights, the held-out rows and the order of the minibatches.
 
     Attributes
     ----------
     classes_ : labels, sorted. net_ : the trained net (`NetSolution`). n_epochs_ : epochs run.
-    loss_ : best held-out mean log loss. converged_ : whether it stopped before `max_epochs`.
+    loss_ : held-out mean log loss of the weights kept. converged_ : whether it stopped before `max_epochs`.
 
     Examples
     --------

@@ -42,7 +42,7 @@ class NetProblem:
 class NetSolution:
     """A trained net: ``(x - shift) / scale`` through weights [in, out] and biases [out], ReLU between layers.
 
-    Outputs are logits, or ``target_shift + target_scale * output`` for numbers. ``loss`` is the best loss on the
+    Outputs are logits, or ``target_shift + target_scale * output`` for numbers. ``loss`` is that on the
     held-out rows (mean log loss, or squared error in units of the target's variance), ``converged`` says that
     training stopped because it no longer fell.
     """
@@ -65,7 +65,7 @@ def solve_mlp(
     X_dev: Array | None = None,
     hidden: Sequence[int] = (100,),
     learning_rate: float = 1e-3,
-    weight_decay: float = 1e-4,
+    weight_decay: float = 0.3,
     batch_size: int = 256,
     max_epochs: int = 200,
     patience: int = 5,
@@ -75,9 +75,10 @@ def solve_mlp(
     """Train one net per problem over the rows of X [n, dim] with Adam; solutions come in the order of the problems.
 
     Inputs (and numeric targets) are standardised by the training rows. A net stops after ``patience`` epochs without
-    a better loss on X_dev where given (then every problem has ``y_dev``), else on a ``validation_fraction`` of the
-    rows. ``data_seed`` draws that fraction and the order of the minibatches, ``NetProblem.seed`` the weights. Same
-    seeds, same machine, same number of threads: same bits. ``weight_decay`` is decoupled from the gradient
+    fewer mistakes or less loss on X_dev where given (then every problem has ``y_dev``), else on a
+    ``validation_fraction`` of the rows, and keeps the weights of its best epoch. ``data_seed`` draws that fraction
+    and the order of the minibatches, ``NetProblem.seed`` the weights. Same seeds, same machine, same number of
+    threads: same bits. ``weight_decay`` is decoupled from the gradient
     (Loshchilov & Hutter 2019, arXiv:1711.05101). All problems of a call have the same ``n_classes``.
 
     Raises DataError where labels and rows do not fit or a value is not finite.
@@ -108,14 +109,17 @@ def solve_mlp(
             nets.step(
                 targets.loss(nets.forward(inputs(rows, batch)), which, batch), learning_rate, weight_decay
             )
-        losses = np.zeros(len(active))
+        losses, mistakes = np.zeros(len(active)), np.zeros(len(active))
         with torch.no_grad():
             for start in range(0, len(held), CHUNK):
                 chunk = held[start : start + CHUNK]
-                loss = targets.loss(nets.forward(inputs(dev, chunk)), which, chunk, dev=True)
-                losses += loss.numpy() * (len(chunk) / len(held))
+                outputs = nets.forward(inputs(dev, chunk))
+                losses += targets.loss(outputs, which, chunk, dev=True).numpy() * (len(chunk) / len(held))
+                mistakes += targets.mistakes(outputs, which, chunk)
         for position, race in enumerate(active):
-            race.tell(epoch, float(losses[position]), nets, position, patience)
+            race.tell(epoch, float(losses[position]), float(mistakes[position]), patience)
+            if race.best_epoch == epoch:
+                race.layers = nets.copy(position)
         running = [position for position, race in enumerate(active) if not race.converged]
         if len(running) < len(active):
             nets.keep(running)
@@ -214,10 +218,18 @@ class _Targets:
 
     def loss(self, outputs: Tensor, which: list[int], rows: Array, *, dev: bool = False) -> Tensor:
         """outputs [active, m, classes or 1] -> the mean loss of each active net [active]."""
-        y = (self.y_dev if dev else self.y)[which][:, torch.from_numpy(rows)]
+        y = (self.y_dev if dev else self.y)[torch.tensor(which)[:, None], torch.from_numpy(rows)]
         if self.classes:
             return functional.cross_entropy(outputs.transpose(1, 2), y, reduction="none").mean(dim=1)
         return (outputs[:, :, 0] - y).square().mean(dim=1)
+
+    def mistakes(self, outputs: Tensor, which: list[int], rows: Array) -> NDArray[np.int64]:
+        """How many of some dev rows each active net gets wrong [active]; 0 for numbers."""
+        if not self.classes:
+            return np.zeros(len(which), dtype=np.int64)
+        y = self.y_dev[torch.tensor(which)[:, None], torch.from_numpy(rows)]
+        wrong: NDArray[np.int64] = (outputs.argmax(dim=2) != y).sum(dim=1).numpy()
+        return wrong
 
 
 class _Nets:
@@ -253,6 +265,11 @@ class _Nets:
                 v.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
                 layer.addcdiv_(m, v.sqrt().div_(correction).add_(EPSILON), value=-rate)
 
+    def copy(self, position: int) -> list[Array]:
+        """The weights [in, out] and biases [out] of one net, in turn."""
+        layers = (layer.detach()[position].numpy().copy() for layer in self.layers)
+        return [layer[0] if depth % 2 else layer for depth, layer in enumerate(layers)]
+
     def keep(self, positions: list[int]) -> None:
         """Go on with some of the nets only."""
         self.layers = [layer.detach()[positions].requires_grad_() for layer in self.layers]
@@ -262,7 +279,7 @@ class _Nets:
 
 @dataclass
 class _Race:
-    """How one net fares against its own best loss."""
+    """How one net fares against itself: fewest mistakes on the held-out rows, then least loss."""
 
     index: int
     best: float = np.inf
@@ -270,14 +287,17 @@ class _Race:
     epoch: int = 0
     converged: bool = False
     layers: list[Array] = field(default_factory=list)
+    fewest: float = np.inf
+    least: float = np.inf
+    least_epoch: int = 0
 
-    def tell(self, epoch: int, loss: float, nets: _Nets, position: int, patience: int) -> None:
+    def tell(self, epoch: int, loss: float, mistakes: float, patience: int) -> None:
         self.epoch = epoch
-        if loss < self.best or not self.layers:
-            self.best, self.best_epoch = loss, epoch
-            layers = (layer.detach()[position].numpy().copy() for layer in nets.layers)
-            self.layers = [layer[0] if depth % 2 else layer for depth, layer in enumerate(layers)]
-        self.converged = epoch - self.best_epoch >= patience
+        if loss < self.least:
+            self.least, self.least_epoch = loss, epoch
+        if not self.best_epoch or (mistakes, loss) < (self.fewest, self.best):
+            self.fewest, self.best, self.best_epoch = mistakes, loss, epoch
+        self.converged = epoch - max(self.best_epoch, self.least_epoch) >= patience
 
 
 def _initial(seed: int, widths: Sequence[int], kind: torch.dtype) -> list[Tensor]:
