@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -63,6 +64,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit with its code; no traceback for anything a user can cause."""
     from probekit.errors import ProbekitError
 
+    # a thread that spins while its partner waits for a busy core can cost tenfold; read when torch is loaded
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = cli.main(args=argv, prog_name="probekit", standalone_mode=False)
     except click.exceptions.Abort:
