@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, model_validator
 
+from probekit.data.strict import Strict, check_table, read_toml, set_key
 from probekit.errors import ConfigError, did_you_mean
 
 CORPUS_SOURCES = ("conllu", "columns", "table", "cola", "trec", "sst", "text", "hub", "generated")
 PROBES = ("linear", "mlp")
-
-
-class Strict(BaseModel):
-    """A table of the file: frozen, and no key but its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Question(Strict):
@@ -110,8 +101,8 @@ class ProbePlan(Strict):
     kind: Literal["probe"]
     tasks: list[str] = Field(min_length=1)
     layers: Literal["all"] | list[int | str] = "all"
-    probes: list[Literal["linear", "mlp"]] = ["linear"]
-    strengths: list[float] = [0.01, 0.1, 1.0, 10.0]
+    probes: list[Literal["linear", "mlp"]] = Field(default=["linear"])
+    strengths: list[float] = Field(default=[0.01, 0.1, 1.0, 10.0])
     pool: Literal["first", "last", "mean", "max", "cls"] = "mean"
     seeds: SeedPlan = SeedPlan()
     bootstrap: int = Field(default=1000, ge=100)
@@ -147,24 +138,17 @@ def load_plan(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Plan, 
         for an unknown experiment, TOML that does not parse, an unknown key or a value out of range.
     """
     file = find_experiment(source)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{file}: not valid TOML: {problem}") from None
+    document, text = read_toml(file)
     document.setdefault("name", file.parent.name if file.name == "experiment.toml" else file.stem)
     _resolve_paths(document, file.parent)
     for override in overrides:
-        _set(document, override)
+        set_key(document, override, one_of={"corpus": CORPUS_SOURCES})
     return check_plan(document, str(file)), file.parent, text
 
 
 def check_plan(document: dict[str, Any], where: str) -> Plan:
     """The plan that a document describes; ConfigError names the key at fault."""
-    try:
-        return Plan.model_validate(document)
-    except ValidationError as problem:
-        raise ConfigError("\n".join(f"{where}: {line}" for line in _spoken(problem))) from None
+    return check_table(Plan, document, where)
 
 
 def find_experiment(source: str | Path) -> Path:
@@ -209,98 +193,3 @@ def _resolve_paths(document: dict[str, Any], folder: Path) -> None:
         folder_name = model.get("name") if isinstance(model, dict) else None
         if isinstance(folder_name, str) and folder_name.startswith("."):
             model["name"] = str(folder / folder_name)
-
-
-def _set(document: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not all(part.strip() for part in key.split(".")):
-        raise ConfigError(f"--set {override!r}: expected KEY=VALUE, such as corpus.conllu=treebank-*.conllu")
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value  # a bare word or a path
-    place: Any = document
-    *parents, last = key.strip().split(".")
-    try:
-        for part in parents:
-            place = place[_number(part)] if isinstance(place, list) else place.setdefault(part, {})
-        if isinstance(place, list):
-            place[_number(last)] = parsed
-        else:
-            if parents == ["corpus"] and last in CORPUS_SOURCES:
-                for other in CORPUS_SOURCES:  # another source takes the first one's place
-                    place.pop(other, None)
-            place[last] = parsed
-    except (ValueError, IndexError, TypeError, AttributeError):
-        raise ConfigError(f"--set {override!r}: no such place in the experiment file") from None
-
-
-def _number(part: str) -> int:
-    """A place in a list, counted from 0. Raises ValueError; a minus sign would count from the end."""
-    if not part.isdecimal():
-        raise ValueError(part)
-    return int(part)
-
-
-def _spoken(problem: ValidationError) -> list[str]:
-    """One line per mistake: a key that is missing because it is misspelt is one mistake, and so is a value that
-    fits none of several types."""
-    errors = problem.errors(include_url=False)
-    misspelt = {
-        (*error["loc"][:-1], near)
-        for error in errors
-        if error["type"] == "extra_forbidden"
-        for near in difflib.get_close_matches(str(error["loc"][-1]), _keys_at(error["loc"][:-1]), n=1)
-    }
-    lines: list[str] = []
-    values: dict[str, tuple[list[str], str]] = {}  # place -> what it should be, what it is
-    for error in errors:
-        place = ".".join(str(part) for part in error["loc"] if not _TYPE.fullmatch(str(part))) or "the file"
-        if error["type"] == "extra_forbidden":
-            hint = did_you_mean(str(error["loc"][-1]), _keys_at(error["loc"][:-1]))
-            lines.append(f"unknown key {place!r}; {hint}")
-        elif error["type"] != "missing":
-            wanted, _ = values.setdefault(place, ([], _got(error)))
-            wanted.append(_WORDS.get(error["type"]) or error["msg"].removeprefix("Input should be "))
-        elif error["loc"] not in misspelt:
-            lines.append(f"missing key {place!r}")
-    for place, (wanted, got) in values.items():
-        if not any(other.startswith(place + ".") for other in values):  # the inner place says it better
-            lines.append(f"{place}: {_expected(wanted)}{got}")
-    return lines
-
-
-_TYPE = re.compile(r"str|bool|int|float|(literal|list|dict)\[.*\]")
-"""What pydantic puts into the place of a value that may be of several types."""
-
-_WORDS = {
-    "model_type": "a table", "dict_type": "a table", "list_type": "a list", "string_type": "a string",
-    "int_type": "an integer", "float_type": "a number", "bool_type": "true or false",
-}  # fmt: skip
-
-
-def _expected(wanted: Sequence[str]) -> str:
-    """What pydantic says of a value, or of each type that it might have been."""
-    if len(wanted) == 1 and wanted[0].startswith("Value error, "):
-        return wanted[0].removeprefix("Value error, ")
-    return "should be " + " or ".join(wanted)
-
-
-def _got(error: ErrorDetails) -> str:
-    got = "" if isinstance(error["input"], dict) else f"; got {error['input']!r}"
-    if error["type"] == "literal_error" and isinstance(error["input"], str):
-        known = re.findall(r"'(.*?)'", error["ctx"]["expected"])
-        near = difflib.get_close_matches(error["input"], known, n=1)
-        got += f"; did you mean {near[0]!r}?" if near else ""
-    return got
-
-
-def _keys_at(place: tuple[int | str, ...]) -> list[str]:
-    """The keys that the table at a place may have."""
-    tables: dict[str, type[Strict]] = {
-        "question": Question, "corpus": CorpusPlan, "hub": HubPlan, "generated": GeneratedPlan,
-        "model": ModelPlan, "analysis": ProbePlan, "seeds": SeedPlan,
-    }  # fmt: skip
-    names = [part for part in place if part in tables]
-    table = tables[str(names[-1])] if names else Plan
-    return list(table.model_fields)
