@@ -20,21 +20,27 @@ import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     BartConfig,
+    BartForConditionalGeneration,
     BartModel,
     BartTokenizer,
     BertConfig,
+    BertForMaskedLM,
     BertModel,
     BertTokenizer,
     GPT2Config,
+    GPT2LMHeadModel,
     GPT2Model,
     GPT2Tokenizer,
     LlamaConfig,
+    LlamaForCausalLM,
     LlamaModel,
     LlamaTokenizer,
     RobertaConfig,
+    RobertaForMaskedLM,
     RobertaModel,
     RobertaTokenizer,
     T5Config,
+    T5ForConditionalGeneration,
     T5Model,
     T5Tokenizer,
 )
@@ -57,13 +63,23 @@ TEXTS = [
 
 
 def write_tiny(
-    kind: str, folder: Path, *, layers: int = 2, dim: int = 32, positions: int = 64, seed: int = 0
+    kind: str,
+    folder: Path,
+    *,
+    layers: int = 2,
+    dim: int = 32,
+    positions: int = 64,
+    seed: int = 0,
+    head: bool = False,
 ) -> Path:
-    """Write a model of `kind` and its tokenizer into `folder`, as transformers does."""
+    """Write a model of `kind` and its tokenizer into `folder`, as transformers does; with `head`, the
+    language model and not its base alone."""
     tokenizer = _TOKENIZERS[kind](positions)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = _MODELS[kind](len(tokenizer), layers, dim, positions)
+        if head:
+            module = _LANGUAGE_MODELS[kind](module.config)
         with torch.no_grad():
             for parameter in module.parameters():
                 parameter.add_(0.05 * torch.randn_like(parameter))
@@ -83,6 +99,20 @@ def tiny_folder(kind: str) -> Path:
     root = tempfile.mkdtemp(prefix="probekit-tiny-")
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     return write_tiny(kind, Path(root) / kind)
+
+
+@functools.cache
+def tiny_lm_folder(kind: str) -> Path:
+    """The folder of the tiny language model of `kind`, its output head included."""
+    root = tempfile.mkdtemp(prefix="probekit-tiny-lm-")
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return write_tiny(kind, Path(root) / kind, head=True)
+
+
+@functools.cache
+def tiny_lm(kind: str) -> Model:
+    """The tiny language model of `kind`, loaded; shared by all tests of a process, so never change it."""
+    return load_model(str(tiny_lm_folder(kind)), device="cpu")
 
 
 @functools.cache
@@ -155,6 +185,15 @@ _TOKENIZERS = {
     "llama": _metaspace_bpe,
     "t5": _unigram,
     "bart": lambda n: _byte_bpe(BartTokenizer, ["<s>", "<pad>", "</s>", "<unk>", "<mask>"], n),
+}
+
+_LANGUAGE_MODELS: dict[str, Any] = {
+    "bert": BertForMaskedLM,
+    "roberta": RobertaForMaskedLM,
+    "gpt2": GPT2LMHeadModel,
+    "llama": LlamaForCausalLM,
+    "t5": T5ForConditionalGeneration,
+    "bart": BartForConditionalGeneration,
 }
 
 _MODELS = {

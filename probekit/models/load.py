@@ -71,7 +71,7 @@ def load_model(
         raise ConfigError(f"unknown attention {attention!r}; {did_you_mean(attention, ATTENTION)}")
     with quiet():
         source = find_source(str(name), revision, allow_bin=allow_bin, code=trust_remote_code)
-        with _plain_errors(source, torch_device):
+        with plain_errors(source, torch_device):
             config = _config(source, trust_remote_code)
             tokenizer = _tokenizer(source, trust_remote_code)
             module = _weights(
@@ -89,6 +89,7 @@ def load_model(
                 revision=source.revision,
                 kind="pretrained",
                 start=start_piece(config, _generation_start(source)),
+                allow_bin=allow_bin,
             )
 
 
@@ -100,6 +101,8 @@ def assemble(
     revision: str,
     kind: ModelKind,
     start: int | None,
+    seed: int | None = None,
+    allow_bin: bool = False,
 ) -> Model:
     """Freeze a module where it stands and gather its facts."""
     module.requires_grad_(False).train(False)
@@ -121,6 +124,8 @@ def assemble(
         tokenizer_fingerprint=tokenizer_fingerprint(tokenizer),
         stacks=stacks,
         start_piece=start,
+        seed=seed,
+        allow_bin=allow_bin,
     )
 
 
@@ -216,6 +221,16 @@ def _weights(source: Source, config: PretrainedConfig, **options: Any) -> PreTra
         **options,
         **building_options(config),
     )
+    refuse_new_weights(source, info)
+    if module.main_input_name != "input_ids":
+        raise ModelError(
+            f"{source.name}: {type(module).__name__} reads {module.main_input_name}; give a text model"
+        )
+    return module
+
+
+def refuse_new_weights(source: Source, info: dict[str, Any]) -> None:
+    """ModelError where transformers filled in weights that the checkpoint lacks or has in another shape."""
     missing = sorted(key for key in info["missing_keys"] if "pooler" not in key.split("."))
     mismatched = sorted(str(entry[0]) for entry in info["mismatched_keys"])
     for what, names in (("are missing", missing), ("have another shape than config.json says", mismatched)):
@@ -225,15 +240,10 @@ def _weights(source: Source, config: PretrainedConfig, **options: Any) -> PreTra
                 f"{source.name}: {len(names)} weights {what} in the checkpoint ({shown}) and would be "
                 "random; check that config.json and the weights belong together"
             )
-    if module.main_input_name != "input_ids":
-        raise ModelError(
-            f"{source.name}: {type(module).__name__} reads {module.main_input_name}; give a text model"
-        )
-    return module
 
 
 @contextmanager
-def _plain_errors(source: Source, device: torch.device) -> Iterator[None]:
+def plain_errors(source: Source, device: torch.device) -> Iterator[None]:
     """Every failure below transformers' doors as one line that says what to do next."""
     try:
         yield

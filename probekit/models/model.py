@@ -46,6 +46,10 @@ class Model:
     stacks: tuple[Stack, ...]
     start_piece: int | None
     """The piece that stands in front of what a decoder of an encoder-decoder reads."""
+    seed: int | None = None
+    """What the weights of a random twin were drawn with."""
+    allow_bin: bool = False
+    """Whether pickled weights may be read, when the output head is loaded from the same source."""
 
     @property
     def pad_piece(self) -> int:
@@ -100,17 +104,24 @@ class Model:
 
     @torch.no_grad()
     def states(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None, layers: Sequence[Layer]
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        layers: Sequence[Layer],
+        *,
+        position_ids: torch.Tensor | None = None,
     ) -> dict[Layer, torch.Tensor]:
         """The states of the layers named, each ``[batch, pieces, dim]``, as transformers gives them.
 
         ``input_ids`` is ``[batch, pieces]``, padded on the right; ``attention_mask`` likewise, or None where
         nothing is padded. Row t of a decoder layer of an encoder-decoder is the state after reading piece t:
-        the start piece in front is read and dropped.
+        the start piece in front is read and dropped. A model of one stack may be given ``position_ids`` and a
+        mask ``[batch, 1, pieces, pieces]`` that is added to the attention scores; not every family heeds them.
         """
         wanted = self.resolve_layers(layers)
         if self.start_piece is None:
-            return self.stacks[0].run(wanted, input_ids=input_ids, attention_mask=attention_mask)[1]
+            own = {} if position_ids is None else {"position_ids": position_ids}
+            return self.stacks[0].run(wanted, input_ids=input_ids, attention_mask=attention_mask, **own)[1]
         encoder, decoder = self.stacks
         encoded, states = encoder.run(wanted, input_ids=input_ids, attention_mask=attention_mask)
         if not set(wanted).isdisjoint(decoder.layers):
@@ -126,6 +137,28 @@ class Model:
             )
             states |= {layer: state[:, 1:] for layer, state in decoded.items()}
         return states
+
+    @torch.no_grad()
+    def decode(
+        self,
+        source_ids: torch.Tensor,
+        source_mask: torch.Tensor | None,
+        decoder_ids: torch.Tensor,
+        layers: Sequence[Layer],
+    ) -> dict[Layer, torch.Tensor]:
+        """States of the decoder of an encoder-decoder that reads ``decoder_ids`` given another source text.
+
+        ``source_ids`` and ``source_mask`` are ``[batch, source pieces]``, padded on the right; ``decoder_ids``
+        is ``[batch, pieces]``, its start piece included, and every one of its rows is given back.
+        """
+        encoder, decoder = self.stacks
+        encoded, _ = encoder.run((), input_ids=source_ids, attention_mask=source_mask)
+        return decoder.run(
+            self.resolve_layers(layers),
+            encoder_outputs=encoded,
+            attention_mask=source_mask,
+            decoder_input_ids=decoder_ids,
+        )[1]
 
     def describe(self) -> dict[str, Any]:
         """Everything a run should record about the model, ready for JSON."""

@@ -46,6 +46,7 @@ def random_twin(model: Model, seed: int) -> Model:
         revision=model.revision,
         kind="random",
         start=model.start_piece,
+        seed=seed,
     )
 
 
