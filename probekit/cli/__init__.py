@@ -13,6 +13,7 @@ COMMANDS = {
     "tasks": "List, show, check and preview probing tasks.",
     "extract": "Store the representations of a corpus, every layer in one pass.",
     "probe": "Probe every layer for one task, with its controls.",
+    "judge": "Judge models on behavioural suites, beside baselines and random twins.",
     "results": "List, show, compare and export finished runs.",
     "report": "Build the page of a run again, without a model.",
     "store": "List, verify and remove stored representations.",

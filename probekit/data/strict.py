@@ -99,11 +99,11 @@ def _spoken(table: type[Strict], problem: ValidationError) -> list[str]:
         elif error["type"] in ("union_tag_invalid", "union_tag_not_found"):
             tag = error["ctx"]["discriminator"].strip("'")
             got = error["input"].get(tag) if isinstance(error["input"], dict) else error["input"]
-            known = re.findall(r"'(.*?)'", error["ctx"].get("expected_tags", "")) or kinds_at(
-                table, error["loc"]
-            )
-            said = "missing key" if got is None else f"got {got!r} in"
-            lines.append(f"{said} {place + '.' + tag!r}; {did_you_mean(str(got), known)}")
+            known = " or ".join(repr(kind) for kind in kinds_at(table, error["loc"]))
+            if got is None:
+                lines.append(f"missing key {f'{place}.{tag}'!r}: {known}")
+            else:
+                lines.append(f"{place}.{tag}: should be {known}; got {got!r}")
         elif error["type"] != "missing":
             wanted, _ = values.setdefault(place, ([], _got(error)))
             wanted.append(_WORDS.get(error["type"]) or error["msg"].removeprefix("Input should be "))

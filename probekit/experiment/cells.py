@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from probekit.errors import ConfigError, ProbekitError
 
@@ -30,12 +30,26 @@ class Cell:
         return Path(self.stem + ".json").is_file()
 
 
+class AnyCell(Protocol):
+    """What a worker is given: it has a name, and knows whether its result lies there."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def done(self) -> bool: ...
+
+
 @dataclass(frozen=True)
 class Ended:
     """A cell that came to an end, with the reason where it failed."""
 
-    cell: Cell
+    cell: AnyCell
     failed: str = ""
+    problem: ProbekitError | None = None
+
+
+Some = TypeVar("Some", bound=AnyCell)
 
 
 def make_probe(kind: str, numeric: bool) -> Any:
@@ -75,18 +89,20 @@ def do_cell(cell: Cell) -> Ended:
     return Ended(cell)
 
 
-def _in_worker(cell: Cell, threads: int) -> Ended:
+def _in_worker(do: Callable[[Some], Ended], cell: Some, threads: int) -> Ended:
     import torch
 
     torch.set_num_threads(threads)
-    return do_cell(cell)
+    return do(cell)
 
 
-def do_cells(cells: Sequence[Cell], *, jobs: int = 1, engine: str = "loky") -> Iterator[Ended]:
+def do_cells(
+    cells: Sequence[Some], do: Callable[[Some], Ended], *, jobs: int = 1, engine: str = "loky"
+) -> Iterator[Ended]:
     """Do cells one after the other, or side by side through joblib; each is yielded when it ends."""
-    if jobs == 1 and engine in ("local", "loky"):
+    if (jobs == 1 or len(cells) < 2) and engine in ("local", "loky"):
         for cell in cells:
-            yield do_cell(cell)
+            yield do(cell)
         return
     from joblib import Parallel, cpu_count, delayed, parallel_config
 
@@ -94,7 +110,7 @@ def do_cells(cells: Sequence[Cell], *, jobs: int = 1, engine: str = "loky") -> I
     threads = max(1, cpu_count() // max(jobs, 1)) if jobs > 0 else 1
     with parallel_config(backend="loky" if engine == "local" else engine, n_jobs=jobs):
         yield from Parallel(return_as="generator_unordered")(
-            delayed(_in_worker)(cell, threads) for cell in cells
+            delayed(_in_worker)(do, cell, threads) for cell in cells
         )
 
 

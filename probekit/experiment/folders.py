@@ -60,7 +60,8 @@ def find_or_make(runs: Path, experiment: str, digest: str, *, fresh: bool) -> tu
 
 def forget(run: Run) -> None:
     """Remove the folder of a run that came to nothing; one with a finished cell stays, to be continued."""
-    if any((run.path / "cells").glob("*.layer-*.json")):
+    cells = run.path / "cells"
+    if any(cells.glob("*.layer-*.json")) or any(cells.glob("*.parts.json")):
         return
     home = run.path.parent
     shutil.rmtree(run.path, ignore_errors=True)

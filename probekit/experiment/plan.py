@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -76,9 +76,13 @@ class CorpusPlan(Strict):
 
 
 class ModelPlan(Strict):
-    """A model and the number of its random twins."""
+    """A model and the number of its random twins.
+
+    With `train`, a training configuration, the model is trained first, and `name` is what it is called.
+    """
 
     name: str
+    train: str | None = None
     revision: str | None = None
     twins: int = Field(default=3, ge=0)
     device: str | None = None
@@ -116,14 +120,62 @@ class ProbePlan(Strict):
         return self
 
 
+class SuitePlan(Strict):
+    """A suite with what its file leaves open: where the published data lie, and the form of the text."""
+
+    suite: str
+    data: str | None = None
+    format: str | None = None
+    append: str | None = None
+    capital: bool | None = None
+
+
+class JudgePlan(Strict):
+    """Judge models on behavioural suites, beside unigram, n-gram, majority number and random twins."""
+
+    kind: Literal["judge"]
+    suites: list[str | SuitePlan] = Field(min_length=1)
+    bos: Literal["auto", "with", "without"] = "auto"
+    pll: Literal["within_word_l2r", "original"] = "within_word_l2r"
+    baseline_text: str | list[str] | None = None
+    ngram_order: int = Field(default=5, ge=1, le=9)
+    layers: Literal["all"] | list[int | str] | None = None
+    lens: Literal["logit", "tuned"] = "logit"
+    checkpoints: bool = False
+    bootstrap: int = Field(default=1000, ge=100)
+
+    @property
+    def chosen(self) -> list[SuitePlan]:
+        """Every suite as a table."""
+        return [SuitePlan(suite=one) if isinstance(one, str) else one for one in self.suites]
+
+
 class Plan(Strict):
     """Everything an experiment file says, with the defaults in force."""
 
     name: str = ""
     question: Question = Question()
-    corpus: CorpusPlan
+    corpus: CorpusPlan | None = None
     model: list[ModelPlan] = Field(min_length=1)
-    analysis: list[ProbePlan] = Field(min_length=1)
+    analysis: list[Annotated[ProbePlan | JudgePlan, Field(discriminator="kind")]] = Field(min_length=1)
+
+    @property
+    def probes(self) -> list[ProbePlan]:
+        return [one for one in self.analysis if isinstance(one, ProbePlan)]
+
+    @property
+    def judges(self) -> list[JudgePlan]:
+        return [one for one in self.analysis if isinstance(one, JudgePlan)]
+
+    @model_validator(mode="after")
+    def _probes_need_a_corpus(self) -> Plan:
+        if self.probes and self.corpus is None:
+            raise ValueError("an analysis of kind 'probe' reads a corpus; add a [corpus] table")
+        names = [model.name for model in self.model]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled and any(model.train for model in self.model if model.name in doubled):
+            raise ValueError(f"two models are called {doubled[0]!r}; give a trained model a name of its own")
+        return self
 
 
 def load_plan(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Plan, Path, str]:
@@ -140,7 +192,8 @@ def load_plan(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Plan, 
     file = find_experiment(source)
     document, text = read_toml(file)
     document.setdefault("name", file.parent.name if file.name == "experiment.toml" else file.stem)
-    _resolve_paths(document, file.parent)
+    for resolve in (_resolve_paths, _resolve_model_paths, _resolve_suite_paths):
+        resolve(document, file.parent)
     for override in overrides:
         set_key(document, override, one_of={"corpus": CORPUS_SOURCES})
     return check_plan(document, str(file)), file.parent, text
@@ -188,8 +241,41 @@ def _resolve_paths(document: dict[str, Any], folder: Path) -> None:
             corpus[name] = str(folder / given)
         elif isinstance(given, list):
             corpus[name] = [str(folder / item) if isinstance(item, str) else item for item in given]
+
+
+def _resolve_model_paths(document: dict[str, Any], folder: Path) -> None:
     models = document.get("model")
     for model in models if isinstance(models, list) else []:
-        folder_name = model.get("name") if isinstance(model, dict) else None
-        if isinstance(folder_name, str) and folder_name.startswith("."):
-            model["name"] = str(folder / folder_name)
+        if not isinstance(model, dict):
+            continue
+        name, config = model.get("name"), model.get("train")
+        if isinstance(name, str) and name.startswith("."):
+            model["name"] = str(folder / name)
+        if isinstance(config, str):
+            model["train"] = str(folder / config)
+
+
+def _resolve_suite_paths(document: dict[str, Any], folder: Path) -> None:
+    """A suite with a slash or an ending is a path; data and baseline texts always are."""
+    analyses = document.get("analysis")
+    for analysis in analyses if isinstance(analyses, list) else []:
+        if not isinstance(analysis, dict) or analysis.get("kind") != "judge":
+            continue
+        if isinstance(analysis.get("suites"), list):
+            analysis["suites"] = [_suite_path(one, folder) for one in analysis["suites"]]
+        texts = analysis.get("baseline_text")
+        if isinstance(texts, str):
+            analysis["baseline_text"] = str(folder / texts)
+        elif isinstance(texts, list):
+            analysis["baseline_text"] = [str(folder / one) if isinstance(one, str) else one for one in texts]
+
+
+def _suite_path(one: Any, folder: Path) -> Any:
+    if isinstance(one, str):
+        return str(folder / one) if "/" in one or one.endswith((".toml", ".jsonl", ".json", ".tsv")) else one
+    if isinstance(one, dict):
+        known = {key: value for key, value in one.items() if key != "data"}
+        if isinstance(one.get("data"), str):
+            known["data"] = str(folder / one["data"])
+        return known | {"suite": _suite_path(one.get("suite"), folder)}
+    return one

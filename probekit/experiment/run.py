@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError, ProbekitError
-from probekit.experiment.cells import Cell, do_cells, make_probe
 from probekit.experiment.corpora import read_planned
 from probekit.experiment.describe import describe_corpus, describe_cost
 from probekit.experiment.folders import find_or_make, forget, model_content, run_hash
+from probekit.experiment.judge_steps import JudgeSteps, WantedSuite, suites_of
 from probekit.experiment.machine import git_state, machine, versions
 from probekit.experiment.memory import PeakMemory
-from probekit.experiment.plan import ModelPlan, Plan, load_plan
+from probekit.experiment.plan import Plan, load_plan
+from probekit.experiment.probe_steps import ProbeSteps
+from probekit.experiment.train_steps import config_hash, train_planned
 from probekit.experiment.wanted import Wanted, check_units, tasks_of
+from probekit.experiment.work import Say, Step, Work, load_planned
 from probekit.glossary import Progress, silent
 from probekit.results.run import Run
 
 if TYPE_CHECKING:
-    from probekit.activations.activations import Activations, UnitData
     from probekit.data.corpus import Corpus
-    from probekit.models.model import Model
-
-Say = Callable[[str], None]
 
 
 def quiet(message: str) -> None:
@@ -80,15 +79,19 @@ def run_plan(
 
     if jobs == 0:
         raise ConfigError("0 jobs do nothing; give 1 or more, or -1 for one per core")
-    wanted = tasks_of(plan)
+    wanted, suites = tasks_of(plan), suites_of(plan)
     begun = time.perf_counter()
     with PeakMemory() as memory:
-        corpus = read_planned(plan.corpus)
-        say(describe_corpus(corpus))
-        check_units(wanted, corpus)
-        contents = [model_content(model.name, model.revision) for model in plan.model]
+        corpus = _corpus(plan, say)
+        if wanted and corpus is not None:
+            check_units(wanted, corpus)
+        contents = [
+            config_hash(model.train) if model.train else model_content(model.name, model.revision)
+            for model in plan.model
+        ]
+        contents += [wanted_suite.suite.hash for wanted_suite in suites]
         in_force = plan.model_dump(mode="json", exclude_none=True)
-        digest = run_hash(in_force, corpus.hash, contents)
+        digest = run_hash(in_force, corpus.hash if corpus is not None else "", contents)
         run, known = find_or_make(Path(runs), plan.name, digest, fresh=fresh)
         if known and run.finished and not run.info["failed"]:
             say(f"this run is finished: {run.path} (--fresh runs it anew)")
@@ -112,7 +115,7 @@ def run_plan(
             "device": "",
             "threads": machine()["threads"],
             "seeds": _seeds(plan),
-            "corpora": [_corpus_info(corpus)],
+            "corpora": [_corpus_info(corpus)] if corpus is not None else [],
             "models": [],
             "left_out": [],
             "unseen_labels": {},
@@ -120,9 +123,12 @@ def run_plan(
             "summary": [],
             "seconds": earlier,
         }
+        work = Work(plan, run, info, progress, say, jobs, engine)
         try:
             run.write_info(info)
-            _Runner(plan, wanted, corpus, run, info, progress, say, jobs, engine).do()
+            train_planned(work, Path(runs) / "models")
+            _analyse(work, wanted, suites, corpus)
+            _write(work)
         except ProbekitError:
             if not known:
                 forget(run)
@@ -135,216 +141,54 @@ def run_plan(
     return run
 
 
+def _analyse(work: Work, wanted: list[Wanted], suites: list[WantedSuite], corpus: Corpus | None) -> None:
+    """Every analysis of every model; where there are several models, one that fails leaves the others."""
+    steps: list[Step] = []
+    if wanted and corpus is not None and work.plan.corpus is not None:
+        steps.append(ProbeSteps(work, wanted, corpus, work.plan.corpus))
+    if suites:
+        steps.append(JudgeSteps(work, suites))
+    for step in steps:
+        for planned in work.plan.model:
+            try:
+                step.do(planned)
+            except ProbekitError as problem:
+                if len(work.plan.model) == 1:
+                    raise
+                work.fail(planned.name, str(problem))
+
+
+def _write(work: Work) -> None:
+    """All rows and pictures at once, so that a continued run holds each once."""
+    (work.run.path / "measurements.jsonl").unlink(missing_ok=True)
+    for result in work.results:
+        work.run.add_measurements(result.rows)
+        for panel in result.panels:
+            work.run.add_panel(panel)
+        work.info["summary"].append(result.summary)
+
+
+def _corpus(plan: Plan, say: Say) -> Corpus | None:
+    if plan.corpus is None:
+        return None
+    corpus = read_planned(plan.corpus)
+    say(describe_corpus(corpus))
+    return corpus
+
+
 def preview(plan: Plan) -> list[str]:
     """What a plan would do and cost, in lines; reads the corpus and loads the models, runs nothing."""
-    wanted = tasks_of(plan)
-    corpus = read_planned(plan.corpus)
-    check_units(wanted, corpus)
-    costs = [describe_cost(load_planned(planned), planned, wanted, corpus) for planned in plan.model]
-    return [line for part in (describe_corpus(corpus), *costs) for line in part.splitlines()]
-
-
-def load_planned(planned: ModelPlan) -> Model:
-    """The model that a plan names."""
-    from probekit.models.load import load_model
-
-    return load_model(
-        planned.name,
-        revision=planned.revision,
-        device=planned.device,
-        dtype=planned.dtype,
-        allow_bin=planned.allow_bin,
-        trust_remote_code=planned.trust_remote_code,
-    )
-
-
-class _Runner:
-    """The steps of one run, over what they share."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        wanted: list[Wanted],
-        corpus: Corpus,
-        run: Run,
-        info: dict[str, Any],
-        progress: Progress,
-        say: Say,
-        jobs: int,
-        engine: str,
-    ) -> None:
-        self.plan, self.wanted, self.corpus, self.run, self.info = plan, wanted, corpus, run, info
-        self.progress, self.say, self.jobs, self.engine = progress, say, jobs, engine
-        self.names: set[str] = set()
-
-    def do(self) -> None:
-        sweeps = []
-        for planned in self.plan.model:
-            try:
-                sweeps += self.probe_model(planned)
-            except ProbekitError as problem:
-                if len(self.plan.model) == 1:
-                    raise
-                self.fail(planned.name, str(problem))
-        self.write(sweeps)
-
-    def probe_model(self, planned: ModelPlan) -> list[Any]:
-        model = load_planned(planned)
-        self.info["models"].append(model.describe())
-        self.info["device"] = model.device
-        self.say(f"model {model.name}: {model.parameters / 1e6:.1f} M parameters, {len(model.layers)} layers of "
-                 f"{model.dim}, {model.dtype} on {model.device}")  # fmt: skip
-        self.say(describe_cost(model, planned, self.wanted, self.corpus))
-        entries = self.extract(model, planned)
-        groups = self.pose(model, entries)
-        self.fit([cell for *_, cells in groups for cell in cells])
-        return self.assemble(model, groups)
-
-    def extract(self, model: Model, planned: ModelPlan) -> dict[tuple[str, str], list[Activations]]:
-        """For every unit and pooling needed: the model's representations, then each twin's."""
-        from probekit.models.twins import random_twin
-
-        needed = {(w.unit, w.pool): w.analysis for w in self.wanted}
-        found: dict[tuple[str, str], list[Activations]] = {key: [self.stored(model, *key)] for key in needed}
-        first = min(analysis.seeds.twin for analysis in needed.values())
-        for seed in range(first, first + planned.twins):
-            twin = random_twin(model, seed)
-            self.info["models"].append(twin.describe())
-            for key in needed:
-                found[key].append(self.stored(twin, *key))
-            del twin
-        return found
-
-    def stored(self, model: Model, unit: str, pool: str) -> Activations:
-        from probekit.activations.extract import extract
-
-        layers: list[str] = []
-        for w in self.wanted:
-            layers += [layer for layer in model.resolve_layers(w.analysis.layers) if layer not in layers]
-        return extract(
-            model,
-            self.corpus,
-            layers=layers,
-            unit=unit,
-            pool=pool,
-            text_form=self.plan.corpus.text_form,
-            length=self.plan.corpus.length,
-            progress=self.progress,
-        )
-
-    def pose(
-        self, model: Model, entries: dict[tuple[str, str], list[Activations]]
-    ) -> list[tuple[Wanted, Path, list[Cell]]]:
-        """Write every task's problem beside its cells: what workers need besides the store."""
-        from probekit.probing.problem import check_same_rows, pose
-        from probekit.probing.sweep import check_probe
-
-        groups = []
-        for w in self.wanted:
-            acts, *twins = entries[w.unit, w.pool]
-            name = self.name_of(model, w)
-            try:
-                data = acts.units(w.task)
-                for twin in twins:
-                    check_same_rows(acts.recipe, twin.recipe)
-                problem = pose(data, w.task, control_seeds=range(w.analysis.seeds.control))
-            except ProbekitError as met:
-                if len(self.wanted) * len(self.plan.model) == 1:
-                    raise
-                self.fail(name, str(met))
-                continue
-            self.note_left_out(f"{model.name}, task {w.task.name}", data)
-            unseen = problem.notes["units_with_labels_unseen_in_train"]
-            if unseen:
-                self.info["unseen_labels"][name] = (
-                    f"{unseen} units have a label never seen in train: counted as wrong"
-                )
-            for kind in w.analysis.probes:
-                check_probe(make_probe(kind, problem.is_numeric), w.task)
-                stem = self.run.path / "cells" / f"{name}.{kind}"
-                problem.save(stem)
-                cells = [
-                    Cell(
-                        name=f"{name}.{kind}.{layer}",
-                        stem=f"{stem}.layer-{layer}",
-                        problem=str(stem),
-                        entry=str(acts.path),
-                        twins=tuple(str(t.path) for t in twins) if "random-twin" in w.task.controls else (),
-                        layer=layer,
-                        probe=kind,
-                        strengths=tuple(w.analysis.strengths),
-                        probe_seeds=w.analysis.seeds.probe,
-                    )
-                    for layer in model.resolve_layers(w.analysis.layers)
-                ]
-                groups.append((w, stem, cells))
-        return groups
-
-    def name_of(self, model: Model, w: Wanted) -> str:
-        """A file name for a task over a model, told apart from every other of this run."""
-        from probekit.probing.pictures import slug
-
-        name = slug(model.name, w.task.name)
-        number = 1
-        while name in self.names:
-            number += 1
-            name = f"{slug(model.name, w.task.name)}-{number}"
-        self.names.add(name)
-        return name
-
-    def note_left_out(self, what: str, data: UnitData) -> None:
-        """Record what a task could not label or the store has no row for."""
-        for reason, n in data.left_out.items():
-            if n:
-                examples = list(data.left_out_examples.get(reason, ()))
-                self.info["left_out"].append({"what": what, "reason": reason, "n": n, "examples": examples})
-
-    def fit(self, cells: list[Cell]) -> None:
-        left = [cell for cell in cells if not cell.done]
-        if len(left) < len(cells):
-            self.say(f"{len(cells) - len(left)} of {len(cells)} cells were done before")
-        self.progress("probing layers", 0, len(left))
-        for done, ended in enumerate(do_cells(left, jobs=self.jobs, engine=self.engine), start=1):
-            if ended.failed:
-                self.fail(ended.cell.name, ended.failed)
-            self.progress("probing layers", done, len(left))
-
-    def assemble(self, model: Model, groups: list[tuple[Wanted, Path, list[Cell]]]) -> list[Any]:
-        from probekit.probing.layer import LayerResult
-        from probekit.probing.problem import ProbeProblem
-        from probekit.probing.rows import About
-        from probekit.probing.sweep import assemble, layer_outcomes
-
-        sweeps = []
-        about = About(
-            run=self.run.path.name,
-            question=self.plan.question.ask,
-            corpus=self.corpus.name,
-            model=model.name,
-            model_kind=model.kind,
-        )
-        for w, stem, cells in groups:
-            results = [LayerResult.load(Path(cell.stem)) for cell in cells if cell.done]
-            if not results:
-                continue
-            problem = ProbeProblem.load(stem)
-            sweeps.append(assemble(problem, results, about, resamples=w.analysis.bootstrap))
-            for cell, result in zip((cell for cell in cells if cell.done), results, strict=True):
-                self.run.add_outcomes(cell.name, layer_outcomes(problem, result))
-        return sweeps
-
-    def write(self, sweeps: list[Any]) -> None:
-        """All rows and pictures at once, so that a continued run holds each once."""
-        (self.run.path / "measurements.jsonl").unlink(missing_ok=True)
-        for sweep in sweeps:
-            self.run.add_measurements(sweep.rows)
-            for panel in sweep.panels:
-                self.run.add_panel(panel)
-            self.info["summary"].append(sweep.summary)
-
-    def fail(self, cell: str, reason: str) -> None:
-        self.say(f"failed: {cell}: {reason}")
-        self.info["failed"].append({"cell": cell, "reason": reason})
+    wanted, suites = tasks_of(plan), suites_of(plan)
+    parts = [f"train {model.name} as {model.train} says" for model in plan.model if model.train]
+    if plan.corpus is not None:
+        corpus = read_planned(plan.corpus)
+        parts.append(describe_corpus(corpus))
+        if wanted:
+            check_units(wanted, corpus)
+            ready = [planned for planned in plan.model if not planned.train]
+            parts += [describe_cost(load_planned(one), one, wanted, corpus) for one in ready]
+    parts += [f"judge on {one.suite.name}: {len(one.suite.items):,} items" for one in suites]
+    return [line for part in parts for line in part.splitlines()]
 
 
 def _corpus_info(corpus: Corpus) -> dict[str, Any]:
@@ -361,13 +205,16 @@ def _corpus_info(corpus: Corpus) -> dict[str, Any]:
 
 
 def _seeds(plan: Plan) -> dict[str, Any]:
-    seeds = plan.analysis[0].seeds
-    return {
-        "control": list(range(seeds.control)),
-        "probe": list(range(seeds.probe)),
-        "twin": list(range(seeds.twin, seeds.twin + max(m.twins for m in plan.model))),
-        "resampling": 0,
-    }
+    twins = max(m.twins for m in plan.model)
+    seeds: dict[str, Any] = {"twin": list(range(twins)), "resampling": 0}
+    for analysis in plan.probes[:1]:
+        first = analysis.seeds.twin
+        seeds |= {
+            "control": list(range(analysis.seeds.control)),
+            "probe": list(range(analysis.seeds.probe)),
+            "twin": list(range(first, first + twins)),
+        }
+    return seeds
 
 
 def _now() -> str:

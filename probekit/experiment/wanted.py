@@ -32,7 +32,7 @@ class Wanted:
 def tasks_of(plan: Plan) -> list[Wanted]:
     """The tasks of every analysis, loaded; ConfigError for an unknown one or a pooling that does not fit its unit."""
     wanted = []
-    for analysis in plan.analysis:
+    for analysis in plan.probes:
         for name in analysis.tasks:
             task = load_task(name)
             if analysis.pool not in POOLS[task.unit]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from probekit.errors import ConfigError, DataError, ModelError
-from probekit.experiment import cells
+from probekit.experiment import cells, probe_steps
 from probekit.experiment.run import run_experiment
 from probekit.results.run import Run
 from tests.experiment.corpora import write_treebank
@@ -98,11 +98,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(start: Start, monkeypatch: 
         done.append(cell.name)
         return original(cell)
 
-    monkeypatch.setattr(cells, "do_cell", interrupted)
+    monkeypatch.setattr(probe_steps, "do_cell", interrupted)
     with pytest.raises(KeyboardInterrupt):
         start(fresh=True)
     counted: list[str] = []
-    monkeypatch.setattr(cells, "do_cell", lambda cell: (counted.append(cell.name), original(cell))[1])
+    monkeypatch.setattr(probe_steps, "do_cell", lambda cell: (counted.append(cell.name), original(cell))[1])
     run = start()
     assert run.path != whole.path
     assert len(counted) == 1  # two of three layers lay there

@@ -325,13 +325,13 @@ def test_a_closed_pipe_and_a_full_output_are_quiet() -> None:
 
 INTERRUPTED = """
 import os, signal, sys
-from probekit.experiment import cells
+from probekit.experiment import cells, probe_steps
 do_cell = cells.do_cell
 def do_one_then_interrupt(cell):
     ended = do_cell(cell)
     os.kill(os.getpid(), signal.SIGINT)  # what Ctrl-C sends, at a moment that does not depend on the machine
     return ended
-cells.do_cell = do_one_then_interrupt
+probe_steps.do_cell = do_one_then_interrupt
 from probekit.cli import main
 main(sys.argv[1:])
 """

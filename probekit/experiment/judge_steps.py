@@ -1,0 +1,130 @@
+"""Judging as a step of a run: every suite, every model, its twins and baselines, cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from probekit.errors import ProbekitError
+from probekit.experiment.cells import do_cells
+from probekit.experiment.judge_cells import JudgeCell, do_judge_cell, read_suite
+from probekit.experiment.plan import JudgePlan, ModelPlan, Plan, SuitePlan
+from probekit.experiment.work import Work, label_of
+
+if TYPE_CHECKING:
+    from probekit.data.suite import Suite
+
+
+@dataclass(frozen=True)
+class WantedSuite:
+    """One suite of one analysis, read."""
+
+    analysis: JudgePlan
+    planned: SuitePlan
+    suite: Suite
+
+
+def suites_of(plan: Plan) -> list[WantedSuite]:
+    """The suites of every analysis, read and checked before a model is loaded."""
+    return [
+        WantedSuite(analysis, one, read_suite(one)) for analysis in plan.judges for one in analysis.chosen
+    ]
+
+
+class JudgeSteps:
+    """Every judging analysis of a plan, one model at a time."""
+
+    def __init__(self, work: Work, wanted: Sequence[WantedSuite]) -> None:
+        self.work, self.wanted = work, wanted
+
+    def do(self, planned: ModelPlan) -> None:
+        """Judge one model; what comes out joins the results of the run."""
+        work = self.work
+        model = work.load(planned)
+        work.note_model(model, planned)
+        kind = model.kind
+        del model  # the cells load it themselves, in whatever process they run
+        groups = [(one, self.cells(planned, one)) for one in self.wanted]
+        self.score([cell for _, cells in groups for cell in cells])
+        for one, cells in groups:
+            if cells[0].done:
+                self.assemble(planned, kind, one, cells)
+
+    def cells(self, planned: ModelPlan, one: WantedSuite) -> list[JudgeCell]:
+        """The model first, then what it is compared with."""
+        name = self.work.name_of(label_of(planned), one.suite.name)
+        parts = ["model", "baselines", *(f"twin-{seed}" for seed in range(planned.twins))]
+        parts += ["layers"] if one.analysis.layers is not None else []
+        return [
+            JudgeCell(
+                name=f"{name}.{part}",
+                stem=str(self.work.run.path / "cells" / f"{name}.judge.{part}"),
+                part=part,
+                model=planned,
+                folder=str(self.work.folders.get(planned.name, "")),
+                suite=one.planned,
+                analysis=one.analysis,
+            )
+            for part in parts
+        ]
+
+    def score(self, cells: list[JudgeCell]) -> None:
+        work = self.work
+        left = [cell for cell in cells if not cell.done]
+        if len(left) < len(cells):
+            work.say(f"{len(cells) - len(left)} of {len(cells)} cells were done before")
+        work.progress("judging", 0, len(left))
+        for done, ended in enumerate(
+            do_cells(left, do_judge_cell, jobs=work.jobs, engine=work.engine), start=1
+        ):
+            if isinstance(ended.problem, ProbekitError) and len(work.plan.model) * len(self.wanted) == 1:
+                raise ended.problem
+            if ended.failed:
+                work.fail(ended.cell.name, ended.failed)
+            work.progress("judging", done, len(left))
+
+    def assemble(self, planned: ModelPlan, kind: str, one: WantedSuite, cells: list[JudgeCell]) -> None:
+        """Rows and pictures from the answers that lie in files."""
+        from probekit.behavior.judge import assemble
+        from probekit.behavior.rows import About
+
+        work = self.work
+        found = {cell.part: cell.answers() for cell in cells if cell.done}
+        nulls = {name: reason for cell in cells if cell.done for name, reason in cell.nulls.items()}
+        twins = [answers for part, some in found.items() if part.startswith("twin-") for answers in some]
+        judged = assemble(
+            one.suite,
+            found["model"][0],
+            controls=[*found.get("baselines", ()), *twins],
+            layers=found.get("layers", ()),
+            nulls=nulls,
+            about=About(
+                run=work.run.path.name,
+                question=work.plan.question.ask,
+                corpus=one.suite.name,
+                model=label_of(planned),
+                model_kind=kind,
+            ),
+            resamples=one.analysis.bootstrap,
+        )
+        work.results.append(judged)
+        work.run.add_outcomes(cells[0].name, judged.outcomes)
+        what = f"{label_of(planned)}, suite {one.suite.name}"
+        work.note_left_out(what, judged.left_out, judged.left_out_examples)
+        if one.analysis.checkpoints:
+            self.checkpoints(planned, one)
+
+    def checkpoints(self, planned: ModelPlan, one: WantedSuite) -> None:
+        """Behaviour over the training of a model that kept checkpoints."""
+        from probekit.behavior.checkpoints import judge_checkpoints
+
+        folder = self.work.folders.get(planned.name) or planned.name
+        try:
+            curve = judge_checkpoints(
+                folder, one.suite, bos=one.analysis.bos, pll=one.analysis.pll, progress=self.work.progress
+            )
+        except ProbekitError as problem:
+            self.work.fail(f"{label_of(planned)} over training, {one.suite.name}", str(problem))
+        else:
+            self.work.results.append(curve)

@@ -1,0 +1,97 @@
+"""What every step of a run shares: the plan, the folder, what is told, and how failures are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from probekit.experiment.plan import ModelPlan, Plan
+from probekit.glossary import Progress
+from probekit.results.run import Run
+
+if TYPE_CHECKING:
+    from probekit.models.model import Model
+
+Say = Callable[[str], None]
+
+
+class Step(Protocol):
+    """An analysis of a run, done for one model after the other."""
+
+    def do(self, planned: ModelPlan) -> None:
+        """Do it for one model; what comes out joins the results of the run."""
+
+
+@dataclass
+class Work:
+    """One run under way. `folders` holds where the models that were trained for it lie."""
+
+    plan: Plan
+    run: Run
+    info: dict[str, Any]
+    progress: Progress
+    say: Say
+    jobs: int
+    engine: str
+    folders: dict[str, Path] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    results: list[Any] = field(default_factory=list)
+    """Everything with rows, panels and a summary, in the order of the page."""
+
+    def fail(self, cell: str, reason: str) -> None:
+        """Record what could not be done; the rest goes on."""
+        self.say(f"failed: {cell}: {reason}")
+        self.info["failed"].append({"cell": cell, "reason": reason})
+
+    def note_left_out(
+        self, what: str, counts: Mapping[str, int], examples: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        """Record how many units or items could not be scored, and why."""
+        for reason, n in counts.items():
+            if n:
+                named = list(examples.get(reason, ()))
+                self.info["left_out"].append({"what": what, "reason": reason, "n": n, "examples": named})
+
+    def name_of(self, *parts: str) -> str:
+        """A file name made of words, told apart from every other of this run."""
+        from probekit.probing.pictures import slug
+
+        name = slug(*parts)
+        number = 1
+        while name in self.names:
+            number += 1
+            name = f"{slug(*parts)}-{number}"
+        self.names.add(name)
+        return name
+
+    def load(self, planned: ModelPlan) -> Model:
+        """The model that a plan names, or the one that was trained for it."""
+        return load_planned(planned, self.folders.get(planned.name))
+
+    def note_model(self, model: Model, planned: ModelPlan) -> None:
+        """Record a model once, under the name it has on the page."""
+        described = model.describe() | {"name": label_of(planned)}
+        if all(known["fingerprint"] != described["fingerprint"] for known in self.info["models"]):
+            self.info["models"].append(described)
+        self.info["device"] = model.device
+
+
+def label_of(planned: ModelPlan) -> str:
+    """What a model is called in results: the name it was given, or the last part of its folder."""
+    return Path(planned.name).name if Path(planned.name).is_dir() else planned.name
+
+
+def load_planned(planned: ModelPlan, folder: Path | None = None) -> Model:
+    """The model that a plan names, from `folder` where it was trained for the run."""
+    from probekit.models.load import load_model
+
+    return load_model(
+        str(folder or planned.name),
+        revision=planned.revision,
+        device=planned.device,
+        dtype=planned.dtype,
+        allow_bin=planned.allow_bin,
+        trust_remote_code=planned.trust_remote_code,
+    )
