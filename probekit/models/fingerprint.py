@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -40,17 +41,18 @@ _NO_INFLUENCE = frozenset(
 """Entries of a configuration that leave every hidden state as it is."""
 
 
-def weights_fingerprint(module: PreTrainedModel) -> str:
+def weights_fingerprint(module: PreTrainedModel, weights: Mapping[str, torch.Tensor] | None = None) -> str:
     """A hash of the names, shapes, types and bytes of all weights, and of the configuration entries that
     count.
 
     The configuration is part of it because equal weights give other states under another number of heads,
     another activation or another rotary base. Equal for every copy of a model, wherever it was loaded from;
-    different as soon as one element, one type or one name differs.
+    different as soon as one element, one type or one name differs. With ``weights``, the fingerprint that the
+    module would have with these.
     """
     tensors = [
         [name, str(tensor.dtype), list(tensor.shape), _digest(tensor)]
-        for name, tensor in sorted(module.state_dict().items())
+        for name, tensor in sorted((module.state_dict() if weights is None else weights).items())
     ]
     config = {key: value for key, value in module.config.to_diff_dict().items() if key not in _NO_INFLUENCE}
     facts = {"class": type(module).__name__, "config": _plain(config), "weights": tensors}
