@@ -15,6 +15,7 @@ import pytest
 
 from probekit.cli import cli
 from probekit.data.task import load_task
+from probekit.experiment.plan import check_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -84,6 +85,8 @@ def test_toml_of_a_page_is_valid(page: Path, tmp_path: Path) -> None:
             file = tmp_path / (name or "task.toml")
             file.write_text(body, encoding="utf-8")
             assert load_task(file).check_examples() > 0
+        elif "analysis" in given and "model" in given:
+            assert check_plan(given, name_of(page)).analysis
 
 
 def spoken_commands() -> Iterator[tuple[Path, str]]:

@@ -1,0 +1,27 @@
+"""The page on experiment files names every key there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from probekit.data.strict import Strict
+from probekit.experiment import plan
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "experiments.md"
+
+
+def tables() -> Iterator[tuple[str, str]]:
+    for table in vars(plan).values():
+        if isinstance(table, type) and issubclass(table, Strict) and table not in (Strict, plan.Plan):
+            for key in table.model_fields:
+                yield table.__name__, key
+
+
+@pytest.mark.parametrize(("table", "key"), [pair for pair in tables() if pair[1] != "kind"])
+def test_every_key_is_named(table: str, key: str) -> None:
+    if table == "AgreementPlan":
+        pytest.skip("the keys of the agreement language stand in docs/data.md")
+    assert f"`{key}`" in PAGE.read_text(encoding="utf-8"), f"{table}.{key}"
