@@ -26,6 +26,7 @@ work_options = options(
 @click.option("--dry-run", is_flag=True, help="Print the plan with its costs and stop.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Change a value of the file, such as corpus.conllu='en_ewt-*.conllu'. Repeatable.")  # fmt: skip
+@click.option("--claims", is_flag=True, help="End with 3 where a claim of the file does not hold.")
 @work_options
 @device_option
 @json_option
@@ -33,6 +34,7 @@ def command(
     experiment: str,
     dry_run: bool,
     overrides: tuple[str, ...],
+    claims: bool,
     fresh: bool,
     engine: str,
     jobs: int,
@@ -62,7 +64,8 @@ def command(
         return 0
     with progress() as show:
         run = run_plan(plan, text, fresh=fresh, jobs=jobs, engine=engine, runs=runs, progress=show, say=say)
-    return report_of(run, as_json)
+    code = report_of(run, as_json)
+    return 3 if claims and run.info.get("claims_not_held") else code
 
 
 def report_of(run: Run, as_json: bool) -> int:
@@ -70,12 +73,14 @@ def report_of(run: Run, as_json: bool) -> int:
     info = run.info
     if as_json:
         emit({"run": str(run.path), "report": str(run.page), "finished": info.get("finished"),
-              "summary": info["summary"], "failed": info["failed"], "seconds": info["seconds"],
-              "peak_anonymous_mb": info["peak_anonymous_mb"]})  # fmt: skip
+              "summary": info["summary"], "claims": info.get("claims", []), "failed": info["failed"],
+              "seconds": info["seconds"], "peak_anonymous_mb": info["peak_anonymous_mb"]})  # fmt: skip
     else:
         for sentence in info["summary"]:
             say("")
             say(sentence)
+        for told in info.get("claims", []):
+            say(told)
         for failed in info["failed"]:
             say(f"failed: {failed['cell']}: {failed['reason']}")
         say("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from pydantic import Field, model_validator
 
 from probekit.data.strict import Strict, check_table, read_toml, set_key
 from probekit.errors import ConfigError, did_you_mean
+from probekit.results.measurement import Measurement
 
 CORPUS_SOURCES = ("conllu", "columns", "table", "cola", "trec", "sst", "text", "hub", "generated")
 PROBES = ("linear", "mlp")
@@ -150,6 +152,28 @@ class JudgePlan(Strict):
         return [SuitePlan(suite=one) if isinstance(one, str) else one for one in self.suites]
 
 
+class ClaimPlan(Strict):
+    """What the experiment claims of one of its own measurements: which row, and what its value must be.
+
+    `where` holds fields of a measurement (model, corpus, metric, group, layer, control, split ...).
+    """
+
+    says: str
+    where: dict[str, str] = Field(min_length=1)
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> ClaimPlan:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("a claim needs at_least, at_most, or both")
+        unknown = sorted(set(self.where) - {field.name for field in fields(Measurement)})
+        if unknown:
+            known = [field.name for field in fields(Measurement)]
+            raise ValueError(f"a measurement has no field {unknown[0]!r}; {did_you_mean(unknown[0], known)}")
+        return self
+
+
 class Plan(Strict):
     """Everything an experiment file says, with the defaults in force."""
 
@@ -158,6 +182,7 @@ class Plan(Strict):
     corpus: CorpusPlan | None = None
     model: list[ModelPlan] = Field(min_length=1)
     analysis: list[Annotated[ProbePlan | JudgePlan, Field(discriminator="kind")]] = Field(min_length=1)
+    claim: list[ClaimPlan] = Field(default=[])
 
     @property
     def probes(self) -> list[ProbePlan]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError, ProbekitError
+from probekit.experiment.claims import check_claims, claims_panel
 from probekit.experiment.corpora import read_planned
 from probekit.experiment.describe import describe_corpus, describe_cost
 from probekit.experiment.folders import find_or_make, forget, model_content, run_hash
@@ -166,6 +167,11 @@ def _write(work: Work) -> None:
         for panel in result.panels:
             work.run.add_panel(panel)
         work.info["summary"].append(result.summary)
+    if work.plan.claim:
+        checked = check_claims(work.plan.claim, work.run.measurements())
+        work.run.add_panel(claims_panel(checked))
+        work.info["claims"] = [claim.told for claim in checked]
+        work.info["claims_not_held"] = [claim.says for claim in checked if not claim.holds]
 
 
 def _corpus(plan: Plan, say: Say) -> Corpus | None:

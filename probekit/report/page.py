@@ -212,7 +212,7 @@ def _facts(info: Mapping[str, Any]) -> list[Facts]:
     known = {
         "name", "question", "expectation", "started", "finished", "seconds", "plan", "file", "versions",
         "device", "threads", "seeds", "peak_anonymous_mb", "models", "corpora", "left_out", "failed",
-        "summary",
+        "summary", "claims", "claims_not_held",
     }  # fmt: skip
     rest = [(name.replace("_", " "), _plain(info[name])) for name in sorted(set(info) - known)]
     groups = [
