@@ -81,8 +81,9 @@ def report_of(run: Run, as_json: bool) -> int:
             say(sentence)
         for told in info.get("claims", []):
             say(told)
-        for failed in info["failed"]:
-            say(f"failed: {failed['cell']}: {failed['reason']}")
+        if info["failed"]:
+            n = len(info["failed"])
+            say(f"{n} {'cell' if n == 1 else 'cells'} failed: see above, and the page")
         say("")
         say(f"{info['seconds']:.0f} s, peak anonymous memory {info['peak_anonymous_mb']:,} MB")
         say(f"run    {run.path}")

@@ -109,6 +109,8 @@ def load_task(name: str | Path) -> Task:
     from probekit.data.schema import read_task
 
     if str(name).endswith(".toml"):
+        if not Path(name).exists():
+            raise ConfigError(f"no task file {str(name)!r}; {did_you_mean(Path(name).stem, list_tasks())}")
         return read_task(Path(name))
     known = list_tasks()
     if name not in known:
