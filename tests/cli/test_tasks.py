@@ -58,7 +58,7 @@ def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
     path.write_text("name = 3\n")
     assert run("check", str(path)) == 2
-    assert run("check", str(tmp_path / "none.toml")) == 1
+    assert run("check", str(tmp_path / "none.toml")) == 2
 
 
 def test_preview_of_the_generated_corpus(capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ def test_defaults_and_split_table(tmp_path: Path) -> None:
 def test_unknown_name() -> None:
     with pytest.raises(ConfigError, match="no task 'upso'; did you mean 'upos'"):
         load_task("upso")
-    with pytest.raises(DataError, match=r"nowhere.toml"):
+    with pytest.raises(ConfigError, match=r"nowhere.toml"):
         load_task("nowhere.toml")
 
 
