@@ -131,6 +131,11 @@ class Grammar:
             for name, words in self.words.items()
         }
         self._fitting: dict[tuple[str, ...], list[Leaf]] = {}
+        self._guards = {
+            name: tuple(dict.fromkeys(key for rule in rules for key, _ in rule.guard))
+            for name, rules in self.rules.items()
+        }
+        self._possible: dict[tuple[str | bool | None, ...], tuple[list[Rule], list[float]]] = {}
         for name, rules in self.rules.items():
             for category in {child.category for rule in rules for child in rule.children}:
                 if category not in self.rules and category not in self.words:
@@ -142,15 +147,14 @@ class Grammar:
         """One drawn sentence (without id and split)."""
         return _spell(self._expand(self.start, {}, 0, generator), self.spelling)
 
+    def phrase(self, category: str, features: Mapping[str, str], generator: random.Random) -> list[Node]:
+        """The words of a drawn phrase of one category with given features, before any spelling."""
+        return self._expand(category, dict(features), 0, generator)
+
     def _expand(self, category: str, features: Features, depth: int, generator: random.Random) -> list[Node]:
         if category in self.words:
             return [self._word(category, features, generator)]
-        rules = [
-            rule
-            for rule in self.rules[category]
-            if not (rule.nests and depth >= DEEPEST) and all(features.get(k, v) == v for k, v in rule.guard)
-        ]
-        rule = _pick(rules, [rule.weight for rule in rules], generator)
+        rule = _pick(*self._possible_rules(category, features, depth >= DEEPEST), generator)
         features |= dict(rule.guard)
         phrase: list[Node] = []
         head_word = -1
@@ -172,6 +176,20 @@ class Grammar:
         for word, relation in hanging:
             phrase[word].head, phrase[word].deprel = head_word, relation
         return phrase
+
+    def _possible_rules(
+        self, category: str, features: Mapping[str, str], deep: bool
+    ) -> tuple[list[Rule], list[float]]:
+        """The rules whose guards hold, and their weights."""
+        key = (category, deep, *(features.get(name) for name in self._guards[category]))
+        if key not in self._possible:
+            rules = [
+                rule
+                for rule in self.rules[category]
+                if not (rule.nests and deep) and all(features.get(k, v) == v for k, v in rule.guard)
+            ]
+            self._possible[key] = rules, [rule.weight for rule in rules]
+        return self._possible[key]
 
     def _value(self, source: str, features: Features, generator: random.Random) -> str:
         """A literal, or the value of a shared name, drawn where it is still open."""
