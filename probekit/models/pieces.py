@@ -181,18 +181,26 @@ def _code_points(texts: Sequence[str], sentences: Sequence[Sentence]) -> Ints:
         raise
 
 
+def next_letter(codes: Ints) -> Ints:
+    """For every place of a text, given as code points, the first place from there on that is no white space."""
+    n = len(codes)
+    following = np.full(n + 1, n)
+    following[:n] = np.where(is_space(codes), n, np.arange(n))
+    return np.minimum.accumulate(following[::-1])[::-1]
+
+
+def is_space(codes: Ints) -> Flags:
+    """Which characters, given as code points, are white space."""
+    return _IS_SPACE[np.minimum(codes, _LAST_SPACE + 1)]
+
+
 def _without_spaces(codes: Ints, spans: Ints) -> tuple[Ints, Ints]:
     """Spans without the white space at their two ends; a span of nothing else ends before it begins."""
     n = len(codes)
-    space = _IS_SPACE[np.minimum(codes, _LAST_SPACE + 1)]
-    place = np.arange(n)
-    following = np.full(n + 1, n)
-    following[:n] = np.where(space, n, place)
-    following = np.minimum.accumulate(following[::-1])[::-1]
     preceding = np.zeros(n + 1, dtype=np.int64)
-    preceding[1:] = np.where(space, 0, place + 1)
+    preceding[1:] = np.where(is_space(codes), 0, np.arange(n) + 1)
     preceding = np.maximum.accumulate(preceding)
-    return following[spans[:, 0]], preceding[spans[:, 1]]
+    return next_letter(codes)[spans[:, 0]], preceding[spans[:, 1]]
 
 
 def _in_all_pieces(

@@ -11,9 +11,6 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from tests.tiny_models import (
-    ENCODER_DECODERS, KINDS, WITH_FINAL_NORM, tiny_folder, tiny_lm, tiny_lm_folder, tiny_model, write_tiny,
-)  # fmt: skip
 from transformers import (
     AutoTokenizer,
     DistilBertConfig,
@@ -27,6 +24,15 @@ from transformers import (
 from probekit.errors import ModelError
 from probekit.models import Model, load_model, random_twin
 from probekit.models.head import load_head
+from tests.tiny_models import (
+    ENCODER_DECODERS,
+    KINDS,
+    WITH_FINAL_NORM,
+    tiny_lm,
+    tiny_lm_folder,
+    tiny_model,
+    write_tiny,
+)  # fmt: skip
 
 OTHERS: dict[str, Any] = {
     "distilbert": (
@@ -106,10 +112,8 @@ def test_norm_leads_from_the_last_block_to_what_the_head_reads(kind: str) -> Non
     ids = torch.tensor([[7, 31, 90, 5]])
     names = [name for name in model.layers if not name.startswith("encoder.")]
     last = next(name for name in reversed(names) if not name.endswith("final"))
-    if model.start_piece is None:
-        states = model.states(ids, None, names)
-    else:
-        states = model.decode(ids, None, ids, names)
+    plain = model.start_piece is None
+    states = model.states(ids, None, names) if plain else model.decode(ids, None, ids, names)
     normed = load_head(model).norm(states[last][0])
     assert torch.equal(normed, states[names[-1]][0])
     assert (kind in WITH_FINAL_NORM) == (not torch.equal(normed, states[last][0]))

@@ -1,0 +1,94 @@
+"""Log-probabilities at single places: the head reads only the states that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from probekit.glossary import Progress
+from probekit.models.head import OutputHead
+from probekit.models.model import Model
+from probekit.models.pieces import Ints
+from probekit.models.scoring.queries import Queries
+
+STAGE = "scoring"
+LOGITS_AT_ONCE = 1 << 22
+"""How many logits are in memory at one time (16 MiB in float32): they should not leave the cache."""
+
+
+def state_layer(model: Model) -> str:
+    """The layer whose states the output head reads."""
+    return model.layers[-1]
+
+
+def head_logprobs(
+    head: OutputHead, states: torch.Tensor, row: Ints, target: Ints, vocabulary: int
+) -> NDArray[np.float64]:
+    """The log-probability, in nats, of piece ``target[k]`` at ``states[row[k]]``; ``row`` ascends from 0 and leaves
+    none out. Never are there logits of more than a few rows.
+    """
+    out = np.empty(len(row))
+    step = max(1, LOGITS_AT_ONCE // max(vocabulary, 1))
+    for begin in range(0, len(states), step):
+        own = slice(*np.searchsorted(row, [begin, begin + step]))
+        logits = head(states[begin : begin + step]).float()
+        rows = torch.from_numpy(row[own] - begin).to(logits.device)
+        wanted = logits[rows, torch.from_numpy(target[own]).to(logits.device)]
+        highest = logits.amax(-1, keepdim=True)
+        # in place: the logits are not needed any more
+        normaliser = logits.sub_(highest).exp_().sum(-1).log_() + highest[:, 0]
+        out[own] = (wanted - normaliser[rows]).double().cpu().numpy()
+    return out
+
+
+def batches(lengths: Sequence[Sequence[int]], budget: int) -> Iterator[Ints]:
+    """Numbers of inputs of one and the same length, at most ``budget`` pieces together."""
+    keys = np.asarray(lengths, dtype=np.int64).reshape(len(lengths), -1)
+    order = np.lexsort(keys.T)
+    ordered = keys[order]
+    cuts = np.flatnonzero((ordered[1:] != ordered[:-1]).any(1)) + 1
+    for same in np.split(order, cuts):
+        if len(same):
+            step = max(1, budget // max(1, int(keys[same[0]].max())))
+            for begin in range(0, len(same), step):
+                yield same[begin : begin + step]
+
+
+def plain_logprobs(
+    model: Model, head: OutputHead, queries: Queries, budget: int, vocabulary: int, progress: Progress
+) -> NDArray[np.float64]:
+    """Log-probabilities of all queries, in nats, from batches of inputs of equal length."""
+    layer = state_layer(model)
+    out = np.empty(len(queries))
+    lengths = [[len(ids)] for ids in queries.inputs]
+    if queries.sources:
+        lengths = [[len(source), *own] for source, own in zip(queries.sources, lengths, strict=True)]
+    device = model.module.device
+    place = np.zeros(len(queries.inputs), dtype=np.int64)
+    chosen = list(batches(lengths, budget))
+    order = np.concatenate([np.zeros(0, np.int64), *chosen])
+    place[order] = np.arange(len(order))
+    by_place = np.lexsort((queries.position, place[queries.input]))
+    places = place[queries.input][by_place]
+    done = 0
+    progress(STAGE, 0, len(order))
+    for numbers in chosen:
+        own = by_place[slice(*np.searchsorted(places, [done, done + len(numbers)]))]
+        ids = torch.from_numpy(np.stack([queries.inputs[i] for i in numbers]).astype(np.int64)).to(device)
+        if queries.sources:
+            sources = np.stack([queries.sources[i] for i in numbers]).astype(np.int64)
+            states = model.decode(torch.from_numpy(sources).to(device), None, ids, layer)[layer]
+        else:
+            states = model.states(ids, None, layer)[layer]
+        n = ids.shape[1]
+        cell, row = np.unique(
+            (place[queries.input[own]] - done) * n + queries.position[own], return_inverse=True
+        )
+        wanted = states.reshape(-1, states.shape[-1])[torch.from_numpy(cell).to(device)]
+        out[own] = head_logprobs(head, wanted, row, queries.target[own], vocabulary)
+        done += len(numbers)
+        progress(STAGE, done, len(order))
+    return out
