@@ -15,10 +15,12 @@ from probekit.activations.entry import Index
 from probekit.activations.recipe import Options, make_recipe, recipe_key
 from probekit.activations.rows import Rows, choose_rows
 from probekit.activations.shard import ShardLayout
+from probekit.errors import DataError
 from probekit.models.align import encode
 
 if TYPE_CHECKING:
     from probekit.data.corpus import Corpus
+    from probekit.models.align import Encoding
     from probekit.models.model import Model
 
 
@@ -109,15 +111,24 @@ class Plan:
         return lengths
 
 
-def plan_extraction(model: Model, corpus: Corpus, options: Options) -> Plan:
+def plan_extraction(
+    model: Model, corpus: Corpus, options: Options, *, encoding: Encoding | None = None
+) -> Plan:
     """Tokenize a corpus and lay out its extraction; the model does not run.
 
-    Raises what `encode` raises, and ConfigError or DataError where the options do not fit model or corpus.
+    `encoding` gives inputs that were encoded before (masked ones, say): input i is then read as sentence
+    ``input_sentence[i]`` of the corpus, whatever its text, and the recipe names the inputs by their hash. Raises
+    what `encode` raises, and ConfigError or DataError where the options do not fit model or corpus.
     """
     options = options.checked()
     layers = model.resolve_layers(options.layers)
     text_form = options.text_form or corpus.text_form
-    encoding = encode(model, corpus.sentences, text_form=text_form, length=options.length)  # type: ignore[arg-type]
+    if encoding is None:
+        encoding = encode(model, corpus.sentences, text_form=text_form, length=options.length)  # type: ignore[arg-type]
+    elif len(encoding.sentence_reason) != len(corpus):
+        raise DataError(
+            f"an encoding of {len(encoding.sentence_reason)} sentences was given for a corpus of {len(corpus)}"
+        )
     rows, left_out = choose_rows(encoding, options)
     order = order_by_length(np.diff(encoding.input_start))
     rank = np.empty(len(order), np.int64)

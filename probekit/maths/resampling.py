@@ -62,11 +62,14 @@ def dense_clusters(cluster: Array) -> tuple[Array, int]:
 def resample_sums(sums: Array, *, resamples: int = 1000, seed: int = 0) -> Array:
     """Draw as many clusters as there are, with replacement, and add up their rows.
 
-    float64[clusters, columns] -> float64[resamples, columns]; memory is bounded whatever the number of
-    clusters.
+    float64[clusters, columns] (dense, or a sparse array of scipy) -> float64[resamples, columns]; memory is
+    bounded whatever the number of clusters.
     """
-    sums = np.ascontiguousarray(sums, dtype=np.float64)
-    return np.concatenate([chunk @ sums for chunk in _weights(len(sums), resamples, seed)])
+    from scipy.sparse import issparse
+
+    if not issparse(sums):
+        sums = np.ascontiguousarray(sums, dtype=np.float64)
+    return np.concatenate([chunk @ sums for chunk in _weights(sums.shape[0], resamples, seed)])
 
 
 def percentile_interval(draws: Array, level: float = 0.95) -> tuple[Array, Array]:
