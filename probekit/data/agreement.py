@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
-from probekit.data.agreement_frames import MOST_ATTRACTORS, Drawn, Frames, frames, split_of, subjects
+from probekit.data.agreement_frames import MOST_ATTRACTORS, Drawn, Frames, Numbers, frames, split_of, subjects
 from probekit.data.corpus import Corpus
 from probekit.data.grammar import LICENCE
 from probekit.data.read_conllu import COLUMNS
@@ -19,8 +19,8 @@ NUMBERS = ("Sing", "Plur")
 CUES = ("none", "spurious")
 MOST_TRIES = 20_000
 
-Numbers = tuple[str, ...]
-Shares = dict[str, float]
+Cell = tuple[str, int]
+"""A construction and a number of attractors."""
 
 
 def generate_agreement(
@@ -63,7 +63,7 @@ def generate_agreement(
         raise ConfigError(f"unknown cue {cue!r}; {did_you_mean(str(cue), CUES)}")
     grammar = frames()
     cells = planned_cells(grammar, constructions, attractors)
-    seen: set[Numbers] = set()
+    seen: set[tuple[str, ...]] = set()
     sentences: list[Sentence] = []
     for split, size in sizes.items():
         generator = random.Random(stable_hash("agreement", str(seed), split))
@@ -76,12 +76,14 @@ def generate_agreement(
 
 
 def planned_cells(
-    grammar: Frames, constructions: Sequence[str] | Mapping[str, float] | None, attractors: Iterable[int]
-) -> dict[tuple[str, int], float]:
+    grammar: Frames, constructions: Sequence[str] | Mapping[str, float] | None, attractors: Sequence[int]
+) -> dict[Cell, float]:
     """(construction, attractors) -> share; ConfigError where a name is unknown or takes none of the numbers."""
     known = grammar.constructions
     if constructions is None:
-        shares: Shares = {name: one.share for name, one in known.items() if _taken(grammar, name, attractors)}
+        shares: dict[str, float] = {
+            name: one.share for name, one in known.items() if _taken(grammar, name, attractors)
+        }
     elif isinstance(constructions, Mapping):
         shares = dict(constructions)
     else:
@@ -95,7 +97,7 @@ def planned_cells(
     wanted = sorted(set(attractors))
     if not wanted or not all(isinstance(n, int) and 0 <= n <= MOST_ATTRACTORS for n in wanted):
         raise ConfigError(f"attractors are numbers from 0 to {MOST_ATTRACTORS}; got {list(attractors)}")
-    cells = {}
+    cells: dict[Cell, float] = {}
     for name, share in shares.items():
         taken = _taken(grammar, name, wanted)
         if not taken:
@@ -108,7 +110,7 @@ def planned_cells(
     return cells
 
 
-def _taken(grammar: Frames, name: str, attractors: Iterable[int]) -> list[int]:
+def _taken(grammar: Frames, name: str, attractors: Sequence[int]) -> list[int]:
     """Which of the numbers of attractors a construction can have."""
     given = grammar.constructions[name]
     return [n for n in sorted(set(attractors)) if n >= given.attractors and (given.links or n == 0)]
@@ -141,7 +143,7 @@ class _Deck:
         return self._left.pop(int(self._generator.random() * len(self._left)))
 
 
-def _weighted(cells: Mapping[tuple[str, int], float], generator: random.Random) -> tuple[str, int]:
+def _weighted(cells: dict[Cell, float], generator: random.Random) -> Cell:
     point = generator.random() * sum(cells.values())
     for cell, share in cells.items():
         point -= share
@@ -151,7 +153,12 @@ def _weighted(cells: Mapping[tuple[str, int], float], generator: random.Random) 
 
 
 def draw_new(
-    grammar: Frames, name: str, numbers: Numbers, split: str, generator: random.Random, seen: set[Numbers]
+    grammar: Frames,
+    name: str,
+    numbers: Numbers,
+    split: str,
+    generator: random.Random,
+    seen: set[tuple[str, ...]],
 ) -> Drawn:
     """A sentence whose words are not in `seen` (they are added) and whose combinations belong to the split."""
     for _ in range(MOST_TRIES):

@@ -19,7 +19,8 @@ TENTHS = {"train": 7, "dev": 1, "test": 2}
 """Of ten pairs of subject and predicate, how many belong to each split."""
 
 Pair = tuple[str, str]
-Words = tuple[Node, ...]
+Numbers = tuple[str, ...]
+"""Sing or Plur, of a subject and of its attractors in order."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class Drawn:
     """
 
     construction: str
-    nodes: Words
+    nodes: tuple[Node, ...]
     subject: int
     target: int
     predicate: int
-    numbers: tuple[str, ...]
+    numbers: Numbers
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -135,7 +136,7 @@ class Frames:
             if len(set(lemmas)) == len(lemmas):
                 return self._found(name, nodes, tuple(numbers))
 
-    def _found(self, name: str, nodes: Words, numbers: tuple[str, ...]) -> Drawn:
+    def _found(self, name: str, nodes: tuple[Node, ...], numbers: Numbers) -> Drawn:
         """The places of subject, target and predicate in a drawn tree."""
         root = next(i for i, node in enumerate(nodes) if node.head < 0)
         subject = next(i for i, node in enumerate(nodes) if (node.head, node.deprel) == (root, "nsubj"))
@@ -174,7 +175,7 @@ class Frames:
             words[drawn.target] = self._other[leaf].form
         return tuple(words)
 
-    def _determiner(self, nodes: Words, noun: int) -> int:
+    def _determiner(self, nodes: tuple[Node, ...], noun: int) -> int:
         return next(i for i, node in enumerate(nodes) if node.head == noun and node.leaf.form in _DETERMINERS)
 
     def nonce(self, drawn: Drawn, generator: random.Random) -> Drawn:
@@ -198,7 +199,7 @@ class Frames:
 
     def _exchanged(self, node: Node, generator: random.Random) -> Node:
         exchangeable = self._class.get(node.leaf.lemma)
-        if exchangeable is None or node.leaf.form == "few":
+        if exchangeable is None:
             return node
         pool = self._pools[exchangeable, node.leaf.xpos]
         leaf = node.leaf
