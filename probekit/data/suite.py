@@ -54,13 +54,23 @@ class Condition:
             text += part
         return cls(name, text, tuple(regions), source)
 
+    @classmethod
+    def of_slot(cls, name: str, before: str, target: str, after: str, source: str = "") -> Condition:
+        """A condition of three regions from running text: no space is added, and regions begin at their words."""
+        before, after = before.lstrip(), after.rstrip()
+        start, end = len(before), len(before) + len(target)
+        text = before + target + after
+        follows = min(end + len(after) - len(after.lstrip()), len(text))
+        return cls(name, text, ((0, len(before.rstrip())), (start, end), (follows, len(text))), source)
+
 
 @dataclass(frozen=True)
 class Item:
     """The conditions that are compared with each other.
 
     Intervals resample `cluster` ("" = the item alone). `groups` is what results are told apart by: phenomenon, field,
-    attractors, distance, nonce, number, construction, label. `place` is file:line, for messages.
+    attractors, distance (steps from the subject's head to the target; 1 = next to it), nonce, number, construction,
+    label. `place` is file:line, for messages.
     """
 
     id: str
