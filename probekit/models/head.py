@@ -56,9 +56,11 @@ class OutputHead:
         self._shell = shell
         self._norm = final_norm
 
-    @torch.no_grad()
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
-        """Logits ``[rows, vocabulary]`` of states ``[rows, dim]``, which have been through the final norm."""
+        """Logits ``[rows, vocabulary]`` of states ``[rows, dim]``, which have been through the final norm.
+
+        The head is frozen; where `states` want a gradient it is handed through.
+        """
         rows = states[None]
         if self.kind == "encoder-decoder":
             handed = Handed(last_hidden_state=rows[:, :1])
@@ -68,7 +70,6 @@ class OutputHead:
         logits: torch.Tensor = output.logits
         return logits[0]
 
-    @torch.no_grad()
     def norm(self, states: torch.Tensor) -> torch.Tensor:
         """States after the model's final norm; the states themselves where it has none."""
         normed: torch.Tensor = states if self._norm is None else self._norm(states)
