@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from probekit.data.anchors import check_anchors
+from probekit.data.anchors import check_anchors, check_scores
 from probekit.data.catalogue import probes_folder
 from probekit.data.guess_suite import data_files, guess_format, has_magic
 from probekit.data.lines import Paths
@@ -19,8 +19,8 @@ from probekit.data.read_linzen import read_linzen
 from probekit.data.read_marvin_linzen import read_marvin_linzen
 from probekit.data.read_pairs import read_pairs
 from probekit.data.read_syntaxgym import read_syntaxgym
-from probekit.data.suite import SENTENCE, TARGET, Kind, Prediction, Suite
-from probekit.data.suite_toml import SuiteFile, own_suite, read_suite_file, with_header
+from probekit.data.suite import SENTENCE, TARGET, Anchor, Kind, Prediction, Suite
+from probekit.data.suite_toml import SuiteFile, generated_suite, own_suite, read_suite_file, with_header
 from probekit.data.text_rule import apply_text_rule
 from probekit.errors import ConfigError, did_you_mean
 
@@ -66,11 +66,30 @@ MEANT: dict[str, Meant] = {
 }
 
 
+class Stated(NamedTuple):
+    """What is known of a suite file before any data are read; `predictions` is None where the data bring them."""
+
+    table: SuiteFile
+    file: Path
+    kind: Kind
+    predictions: tuple[Prediction, ...] | None
+
+    @property
+    def anchors(self) -> tuple[Anchor, ...]:
+        return self.table.anchors
+
+    def check(self) -> int:
+        """Check the anchors; how many could be (none where the data bring the predictions)."""
+        if self.predictions is None:
+            return 0
+        return check_scores(self.table.name, self.anchors, self.predictions, self.kind)
+
+
 def list_suites() -> list[str]:
     """Names of the built-in suites, sorted; for the published ones their data must be at hand.
 
     >>> list_suites()[:3]
-    ['blimp', 'cola-acceptability', 'dpr']
+    ['agreement', 'agreement-nonce', 'blimp']
     """
     return sorted(path.stem for path in (probes_folder() / "suites").glob("*.toml"))
 
@@ -82,6 +101,24 @@ def find_suite_file(name: str | Path) -> Path | None:
             raise ConfigError(f"{name}: no such suite file")
         return Path(name)
     return probes_folder() / "suites" / f"{name}.toml" if str(name) in list_suites() else None
+
+
+def state_suite(name: str | Path) -> Stated:
+    """What the file of a suite says; its items are read where they stand in the file itself.
+
+    Raises ConfigError for an unknown name, and for every wrong key or value.
+    """
+    file = find_suite_file(name)
+    if file is None:
+        hint = did_you_mean(str(name), list_suites())
+        raise ConfigError(
+            f"no suite {str(name)!r}; {hint} (a suite file of your own: give its path, ending in .toml)"
+        )
+    table = read_suite_file(file)
+    if table.format is None:
+        suite = own_suite(table, file)
+        return Stated(table, file, suite.kind, suite.predictions)
+    return Stated(table, file, *MEANT[table.format])
 
 
 def load_suite(
@@ -132,7 +169,7 @@ def _of_file(table: SuiteFile, file: Path, data: str | Path | None, format: str 
     if table.format is None:
         if data is not None or format is not None:
             raise ConfigError(f"suite {table.name!r} has items of its own; it takes no data and no format")
-        return own_suite(table, file)
+        return generated_suite(table, table.generated, file) if table.generated else own_suite(table, file)
     if format not in (None, table.format):
         raise ConfigError(f"suite {table.name!r} has the format {table.format!r}, not {format!r}")
     if data is None:

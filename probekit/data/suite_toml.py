@@ -66,6 +66,16 @@ class ItemTable(Strict):
     groups: dict[str, str | int] = Field(default={})
 
 
+class GeneratedTable(Strict):
+    """A suite of the agreement grammar: what `agreement_suite` takes."""
+
+    seed: int = 0
+    items: int = Field(default=20, ge=1)
+    attractors: list[int] = Field(default=[0, 1, 2, 3, 4])
+    constructions: list[str] | dict[str, float] = Field(default=["simple", "pp", "src", "orc"])
+    nonce: bool | Literal["both"] = False
+
+
 class SuiteFile(Strict):
     """A suite file as written."""
 
@@ -75,6 +85,7 @@ class SuiteFile(Strict):
     licence: str = ""
     cite: str = ""
     format: FormatName | None = None
+    generated: GeneratedTable | None = None
     data: str = ""
     kind: Literal["sentence", "target", "regions"] | None = None
     regions: list[str] = Field(default=[])
@@ -92,9 +103,11 @@ def read_suite_file(path: Path) -> SuiteFile:
     """What a suite file says; ConfigError for every wrong key or value."""
     document, _ = read_toml(path)
     table = check_table(SuiteFile, document, str(path))
-    if bool(table.item) == bool(table.format):
-        raise ConfigError(f"{path}: a suite has either 'format' (and data) or [[item]] tables of its own")
-    if table.format and (table.prediction or table.kind or table.regions):
+    if [bool(table.item), bool(table.format), table.generated is not None].count(True) != 1:
+        raise ConfigError(
+            f"{path}: a suite has either 'format' (and data), or [[item]] tables of its own, or 'generated'"
+        )
+    if not table.item and (table.prediction or table.kind or table.regions):
         raise ConfigError(
             f"{path}: 'kind', 'regions' and [[prediction]] belong to suites with [[item]] tables"
         )
@@ -110,6 +123,18 @@ def own_suite(table: SuiteFile, path: Path) -> Suite:
     regions = tuple(table.regions) or (TARGET_REGIONS if kind == "target" else ())
     suite = Suite(table.name, items, _predictions(table, kind, path), kind, regions)
     return with_header(suite, table)
+
+
+def generated_suite(table: SuiteFile, given: GeneratedTable, path: Path) -> Suite:
+    """The suite that the agreement grammar generates."""
+    from probekit.data.agreement_suite import agreement_suite
+
+    try:
+        suite = agreement_suite(**given.model_dump(), name=table.name)
+    except ConfigError as problem:
+        raise ConfigError(f"{path}: generated: {problem}") from None
+    header = {key: getattr(table, key) or getattr(suite, key) for key in ("source", "licence", "cite")}
+    return with_header(suite, table.model_copy(update=header))
 
 
 def with_header(suite: Suite, table: SuiteFile) -> Suite:
