@@ -20,7 +20,7 @@ from probekit.data.read_marvin_linzen import read_marvin_linzen
 from probekit.data.read_pairs import read_pairs
 from probekit.data.read_syntaxgym import read_syntaxgym
 from probekit.data.suite import SENTENCE, TARGET, Anchor, Kind, Prediction, Suite
-from probekit.data.suite_toml import SuiteFile, generated_suite, own_suite, read_suite_file, with_header
+from probekit.data.suite_toml import SuiteFile, own_suite, read_suite_file, with_header
 from probekit.data.text_rule import apply_text_rule
 from probekit.errors import ConfigError, did_you_mean
 
@@ -169,7 +169,7 @@ def _of_file(table: SuiteFile, file: Path, data: str | Path | None, format: str 
     if table.format is None:
         if data is not None or format is not None:
             raise ConfigError(f"suite {table.name!r} has items of its own; it takes no data and no format")
-        return generated_suite(table, table.generated, file) if table.generated else own_suite(table, file)
+        return own_suite(table, file)
     if format not in (None, table.format):
         raise ConfigError(f"suite {table.name!r} has the format {table.format!r}, not {format!r}")
     if data is None:

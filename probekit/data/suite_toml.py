@@ -117,7 +117,9 @@ def read_suite_file(path: Path) -> SuiteFile:
 
 
 def own_suite(table: SuiteFile, path: Path) -> Suite:
-    """The suite whose items stand in the file itself."""
+    """The suite whose items stand in the file itself, or are generated as it says."""
+    if table.generated is not None:
+        return _generated(table, table.generated, path)
     kind: Kind = table.kind or "sentence"
     items = tuple(_item(item, number, kind, path) for number, item in enumerate(table.item, 1))
     regions = tuple(table.regions) or (TARGET_REGIONS if kind == "target" else ())
@@ -125,7 +127,7 @@ def own_suite(table: SuiteFile, path: Path) -> Suite:
     return with_header(suite, table)
 
 
-def generated_suite(table: SuiteFile, given: GeneratedTable, path: Path) -> Suite:
+def _generated(table: SuiteFile, given: GeneratedTable, path: Path) -> Suite:
     """The suite that the agreement grammar generates."""
     from probekit.data.agreement_suite import agreement_suite
 
