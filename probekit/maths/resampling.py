@@ -69,7 +69,18 @@ def resample_sums(sums: Array, *, resamples: int = 1000, seed: int = 0) -> Array
 
     if not issparse(sums):
         sums = np.ascontiguousarray(sums, dtype=np.float64)
-    return np.concatenate([chunk @ sums for chunk in _weights(sums.shape[0], resamples, seed)])
+    return np.concatenate([chunk @ sums for chunk in draw_weights(sums.shape[0], resamples, seed)])
+
+
+def draw_weights(n_clusters: int, resamples: int, seed: int) -> Iterator[Array]:
+    """How often each cluster is drawn, float64[rows, clusters], in chunks of at most CELLS numbers."""
+    rows = max(1, CELLS // max(1, n_clusters))
+    if rows >= resamples:
+        yield _all_weights(n_clusters, resamples, seed)
+        return
+    rng = np.random.default_rng([seed, 0])
+    for start in range(0, resamples, rows):
+        yield _draw(rng, min(rows, resamples - start), n_clusters)
 
 
 def percentile_interval(draws: Array, level: float = 0.95) -> tuple[Array, Array]:
@@ -248,17 +259,6 @@ def _paired(
     return Difference(float(value), float(low), float(high), (as_large + 1) / (flips + 1))
 
 
-def _weights(n_clusters: int, resamples: int, seed: int) -> Iterator[Array]:
-    """How often each cluster is drawn, float64[rows, clusters], in chunks of at most CELLS numbers."""
-    rows = max(1, CELLS // max(1, n_clusters))
-    if rows >= resamples:
-        yield _all_weights(n_clusters, resamples, seed)
-        return
-    rng = np.random.default_rng([seed, 0])
-    for start in range(0, resamples, rows):
-        yield _draw(rng, min(rows, resamples - start), n_clusters)
-
-
 @lru_cache(maxsize=4)
 def _all_weights(n_clusters: int, resamples: int, seed: int) -> Array:
     weights = _draw(np.random.default_rng([seed, 0]), resamples, n_clusters)
@@ -295,7 +295,7 @@ def _spearman_draws(
         sides.append((csr_array((np.ones(len(codes)), (codes, value_code)), shape=shape), value_code))
     step = max(1, CELLS // max(1, len(codes)))
     draws = []
-    for chunk in _weights(n_clusters, resamples, seed):
+    for chunk in draw_weights(n_clusters, resamples, seed):
         for start in range(0, len(chunk), step):
             weights = chunk[start : start + step]
             drawn = weights[:, codes]

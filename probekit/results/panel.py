@@ -16,6 +16,7 @@ from probekit.results.bundle import load_bundle, save_bundle
 Array = np.ndarray[Any, Any]
 
 STYLES = ("task", "control", "twin", "baseline", "difference")
+SCALES = ("linear", "log")
 FORMATS = ("text", "int", "score", "p", "seconds")
 
 
@@ -27,6 +28,15 @@ class Panel:
         labels: layers [str], x_label, y_label, series [{"name", "style"}], style one of `STYLES`;
         optional reference {"value", "name"}: a thin horizontal line; optional y_range [low, high].
         arrays: value, low, high float64[series, layers]; NaN = not measured.
+    "curve"
+        Values over numbers or ordered categories. labels: x_label, y_label, series as above; optional x_scale "linear"
+        or "log" (0 is then drawn to the left of the scale), x_ticks [str]: names of the points, which make them
+        categories at x = 0, 1, ...; reference and y_range as above.
+        arrays: x float64[points], ascending; value, low, high float64[series, points]; NaN = not measured.
+    "forest"
+        A value for each of many rows. labels: rows [str], value_label, series as above; optional reference as
+        above (a vertical line), range [low, high].
+        arrays: value, low, high float64[series, rows]; NaN = not measured.
     "heatmap"
         labels: rows, columns, row_label, column_label, value_label; optional range [low, high].
         arrays: value float64[rows, columns], NaN = not defined; optional n int64[rows].
@@ -90,13 +100,44 @@ def _shape(panel: Panel, name: str, *shape: int) -> None:
         raise DataError(f"panel {panel.name!r}: array {name!r} has shape {found}, its labels ask for {shape}")
 
 
-def _layer_curve(panel: Panel) -> None:
-    layers, series, _, _ = _need(panel, "layers", "series", "x_label", "y_label")
+def _series(panel: Panel, points: int) -> None:
+    """Every series has a name and a style, and a value with bounds at each point."""
+    (series,) = _need(panel, "series")
     for one in series:
         if one.get("style") not in STYLES or "name" not in one:
             raise DataError(f"panel {panel.name!r}: series {one!r} needs a name and one style of {STYLES}")
     for name in ("value", "low", "high"):
-        _shape(panel, name, len(series), len(layers))
+        _shape(panel, name, len(series), points)
+
+
+def _layer_curve(panel: Panel) -> None:
+    layers, *_ = _need(panel, "layers", "x_label", "y_label")
+    _series(panel, len(layers))
+
+
+def _curve(panel: Panel) -> None:
+    _need(panel, "x_label", "y_label")
+    scale, ticks = panel.labels.get("x_scale", "linear"), panel.labels.get("x_ticks")
+    if scale not in SCALES:
+        raise DataError(f"panel {panel.name!r}: no x_scale {scale!r}; {did_you_mean(str(scale), SCALES)}")
+    if "x" not in panel.arrays or panel.arrays["x"].ndim != 1 or not len(panel.arrays["x"]):
+        raise DataError(f"panel {panel.name!r} (curve) lacks the array 'x' with its points")
+    x = panel.arrays["x"]
+    if not np.isfinite(x).all() or (np.diff(x) <= 0).any():
+        raise DataError(f"panel {panel.name!r}: x must ascend; got {x[:8].tolist()}")
+    if scale == "log" and x[0] < 0:
+        raise DataError(f"panel {panel.name!r}: x on a log scale must not be negative; got {x[0]:g}")
+    if ticks is not None and (len(ticks) != len(x) or scale == "log" or x.tolist() != list(range(len(x)))):
+        raise DataError(
+            f"panel {panel.name!r}: x_ticks name points at 0, 1, ... of a linear scale; got {len(ticks)} names for x ="
+            f" {x[:8].tolist()} ({scale})"
+        )
+    _series(panel, len(x))
+
+
+def _forest(panel: Panel) -> None:
+    rows, _ = _need(panel, "rows", "value_label")
+    _series(panel, len(rows))
 
 
 def _heatmap(panel: Panel) -> None:
@@ -126,6 +167,8 @@ def _sentence(panel: Panel) -> None:
 
 CHECKS: dict[str, Callable[[Panel], None]] = {
     "layer-curve": _layer_curve,
+    "curve": _curve,
+    "forest": _forest,
     "heatmap": _heatmap,
     "confusion": _confusion,
     "table": _table,

@@ -19,7 +19,7 @@ FLOORS = [
     {"estimators"},
     {"models"},
     {"activations"},
-    {"probing"},
+    {"probing", "behavior"},
     {"experiment"},
     {"cli"},
 ]
