@@ -11,6 +11,7 @@ import click
 COMMANDS = {
     "run": "Run an experiment: a built-in name, a folder or a TOML file. Running it again continues it.",
     "tasks": "List, show, check and preview probing tasks.",
+    "suites": "List, show, check and preview behavioural suites.",
     "extract": "Store the representations of a corpus, every layer in one pass.",
     "probe": "Probe every layer for one task, with its controls.",
     "judge": "Judge models on behavioural suites, beside baselines and random twins.",

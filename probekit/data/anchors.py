@@ -33,6 +33,14 @@ def check_scores(
     """As `check_anchors`, of what is known of a suite before its items are read."""
     for number, anchor in enumerate(anchors, 1):
         where = f"suite {name!r}, anchor {number}"
+        for earlier, other in enumerate(anchors[: number - 1], 1):
+            if (other.texts, other.prediction) == (anchor.texts, anchor.prediction) and (
+                other.expect != anchor.expect
+            ):
+                raise ConfigError(
+                    f"{where}: the texts are those of anchor {earlier}, which expects the opposite; a reversed anchor"
+                    " has its texts exchanged too"
+                )
         formula = anchor_formula(anchor, predictions, kind, where)
 
         def bits(region: Region, condition: str, anchor: Anchor = anchor, where: str = where) -> float:

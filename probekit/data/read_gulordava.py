@@ -24,7 +24,7 @@ def read_gulordava(paths: Paths, *, name: str = "") -> Suite:
     The sentence is rebuilt: the ``len_prefix`` words before the verb and the words after it are those of the column
     ``sent`` (whose word at that place is often another verb, and which has the words that ``prefix`` writes
     ``<unk>``), the verb is the column ``form``, and ``<eos>`` goes. Groups: nonce, attractors (``n_attr``), distance
-    (``len_context``, steps from the subject to the verb), number (of the right form), construction (``pattern``). A
+    (words between subject and verb: ``len_context`` - 1), number (of the right form), construction (``pattern``). A
     sentence and the nonce sentences made from it are one cluster.
     Gulordava, Bojanowski, Grave, Linzen and Baroni 2018, "Colorless green recurrent networks dream hierarchically",
     NAACL. Raises DataError with file:line.
@@ -90,7 +90,7 @@ def _item(path: Path, key: tuple[str, str, str], pair: dict[str, tuple[int, dict
     groups = {
         "nonce": NONCE[row["type"]],
         "attractors": row["n_attr"],
-        "distance": row["len_context"],
+        "distance": str(max(int(row["len_context"]) - 1, 0)),
         "number": NUMBERS[row["correct_number"]],
         "construction": row["pattern"],
     }

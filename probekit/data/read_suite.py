@@ -67,12 +67,16 @@ MEANT: dict[str, Meant] = {
 
 
 class Stated(NamedTuple):
-    """What is known of a suite file before any data are read; `predictions` is None where the data bring them."""
+    """What is known of a suite file before any data are read.
+
+    `predictions` is None where the data bring them, `n_items` where the data bring the items.
+    """
 
     table: SuiteFile
     file: Path
     kind: Kind
     predictions: tuple[Prediction, ...] | None
+    n_items: int | None = None
 
     @property
     def anchors(self) -> tuple[Anchor, ...]:
@@ -104,7 +108,7 @@ def find_suite_file(name: str | Path) -> Path | None:
 
 
 def state_suite(name: str | Path) -> Stated:
-    """What the file of a suite says; its items are read where they stand in the file itself.
+    """What the file of a suite says; its items are read or generated where the file itself says them.
 
     Raises ConfigError for an unknown name, and for every wrong key or value.
     """
@@ -117,7 +121,7 @@ def state_suite(name: str | Path) -> Stated:
     table = read_suite_file(file)
     if table.format is None:
         suite = own_suite(table, file)
-        return Stated(table, file, suite.kind, suite.predictions)
+        return Stated(table, file, suite.kind, suite.predictions, len(suite))
     return Stated(table, file, *MEANT[table.format])
 
 

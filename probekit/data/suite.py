@@ -69,7 +69,7 @@ class Item:
     """The conditions that are compared with each other.
 
     Intervals resample `cluster` ("" = the item alone). `groups` is what results are told apart by: phenomenon, field,
-    attractors, distance (steps from the subject's head to the target; 1 = next to it), nonce, number, construction,
+    attractors, distance (words between the head of the subject and the target), nonce, number, construction,
     label. `place` is file:line, for messages.
     """
 
