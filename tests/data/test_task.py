@@ -11,7 +11,7 @@ import pytest
 
 from probekit.data.catalogue import probes_folder
 from probekit.data.task import CONTROLS, Task, list_tasks, load_task
-from probekit.errors import ConfigError, DataError
+from probekit.errors import ConfigError
 
 GOOD = """\
 name = "mine"
