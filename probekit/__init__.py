@@ -50,6 +50,7 @@ _HOMES = {
     "run_experiment": "probekit.experiment.run",
     "save_probe": "probekit.estimators.save",
     "score_pieces": "probekit.models.scoring.make",
+    "train": "probekit.models.training.train",
     "write_conllu": "probekit.data.write_conllu",
     "write_report": "probekit.report.write",
 }

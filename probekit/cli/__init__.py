@@ -10,6 +10,7 @@ import click
 
 COMMANDS = {
     "run": "Run an experiment: a built-in name, a folder or a TOML file. Running it again continues it.",
+    "train": "Train a small causal or masked Transformer from nothing.",
     "tasks": "List, show, check and preview probing tasks.",
     "suites": "List, show, check and preview behavioural suites.",
     "extract": "Store the representations of a corpus, every layer in one pass.",

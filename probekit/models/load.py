@@ -66,7 +66,7 @@ def load_model(
     """
     _check_transformers()
     torch_dtype = _dtype(dtype)
-    torch_device = _device(device)
+    torch_device = device_of(device)
     if attention not in ATTENTION:
         raise ConfigError(f"unknown attention {attention!r}; {did_you_mean(attention, ATTENTION)}")
     with quiet():
@@ -87,7 +87,7 @@ def load_model(
                 tokenizer,
                 name=source.name,
                 revision=source.revision,
-                kind="pretrained",
+                kind="self-trained" if source.self_trained else "pretrained",
                 start=start_piece(config, _generation_start(source)),
                 allow_bin=allow_bin,
             )
@@ -153,7 +153,8 @@ def _dtype(name: str) -> torch.dtype:
     return DTYPES[name]
 
 
-def _device(name: str | None) -> torch.device:
+def device_of(name: str | None) -> torch.device:
+    """The device of a name; None is the first CUDA device where there is one, else the CPU."""
     if name is None:
         name = "cuda:0" if torch.cuda.is_available() else "cpu"
     try:

@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from probekit.errors import ModelError
+from probekit.errors import ModelError, did_you_mean
 from probekit.models.demo import PREFIX, demo_folder
 
 SAFE = ("model.safetensors", "model.safetensors.index.json")
@@ -26,6 +26,7 @@ PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 TOKENIZER = (
     "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
 )  # fmt: skip
+REVISIONS = "revisions"
 KEPT_PRIVATE = ("_name_or_path", "_commit_hash")
 
 
@@ -36,6 +37,12 @@ class Source:
     name: str
     folder: Path
     revision: str
+
+    @property
+    def self_trained(self) -> bool:
+        """Whether probekit trained it: a training.json lies beside the model, or beside its revisions."""
+        beside = self.folder.parent.parent if self.folder.parent.name == REVISIONS else self.folder
+        return (beside / "training.json").is_file()
 
     def has(self, names: tuple[str, ...]) -> bool:
         return any((self.folder / name).is_file() for name in names)
@@ -52,11 +59,7 @@ def find_source(name: str, revision: str | None, *, allow_bin: bool, code: bool)
         folder, found = demo_folder(name)
         source = Source(name, folder, found)
     elif name.strip() and Path(name).expanduser().is_dir():
-        if revision is not None:
-            raise ModelError(
-                f"{name} is a folder, and folders have no revision; leave out revision={revision!r}"
-            )
-        source = Source(name, Path(name).expanduser(), "")
+        source = _in_folder(name, Path(name).expanduser(), revision)
     elif Path(name).is_file():
         raise ModelError(f"{name} is a file; give the folder that `save_pretrained` wrote")
     elif _looks_like_a_path(name):
@@ -65,6 +68,18 @@ def find_source(name: str, revision: str | None, *, allow_bin: bool, code: bool)
         source = _fetch(name, revision, allow_bin=allow_bin, code=code)
     _check(source, allow_bin=allow_bin)
     return source
+
+
+def _in_folder(name: str, folder: Path, revision: str | None) -> Source:
+    """A plain folder, or a checkpoint of a model that was trained here."""
+    if revision is None:
+        return Source(name, folder, "")
+    found = sorted(one.name for one in (folder / REVISIONS).glob("*") if one.is_dir())
+    if not found:
+        raise ModelError(f"{name} is a folder without revisions; leave out revision={revision!r}")
+    if revision not in found:
+        raise ModelError(f"{name} has no revision {revision!r}; {did_you_mean(revision, found)}")
+    return Source(name, folder / REVISIONS / revision, revision)
 
 
 def _looks_like_a_path(name: str) -> bool:
