@@ -93,7 +93,7 @@ def list_suites() -> list[str]:
     """Names of the built-in suites, sorted; for the published ones their data must be at hand.
 
     >>> list_suites()[:3]
-    ['agreement', 'agreement-nonce', 'blimp']
+    ['agreement', 'agreement-coordination', 'agreement-nonce']
     """
     return sorted(path.stem for path in (probes_folder() / "suites").glob("*.toml"))
 

@@ -14,6 +14,10 @@ def read_planned(plan: CorpusPlan) -> Corpus:
 
         given = plan.generated
         return generate_corpus(train=given.train, dev=given.dev, test=given.test, seed=given.seed)
+    if plan.agreement is not None:
+        from probekit.data.agreement import generate_agreement
+
+        return generate_agreement(**plan.agreement.model_dump())
     if plan.hub is not None:
         from probekit.data.read_hub import read_hub
 

@@ -14,7 +14,18 @@ from probekit.data.strict import Strict, check_table, read_toml, set_key
 from probekit.errors import ConfigError, did_you_mean
 from probekit.results.measurement import Measurement
 
-CORPUS_SOURCES = ("conllu", "columns", "table", "cola", "trec", "sst", "text", "hub", "generated")
+CORPUS_SOURCES = (
+    "conllu",
+    "columns",
+    "table",
+    "cola",
+    "trec",
+    "sst",
+    "text",
+    "hub",
+    "generated",
+    "agreement",
+)
 PROBES = ("linear", "mlp")
 
 
@@ -44,6 +55,29 @@ class GeneratedPlan(Strict):
     seed: int = 0
 
 
+class AgreementPlan(Strict):
+    """The corpus that the agreement grammar generates (`generate_agreement`)."""
+
+    train: int = Field(default=20_000, ge=1)
+    dev: int = Field(default=1_000, ge=1)
+    test: int = Field(default=1_000, ge=1)
+    seed: int = 0
+    attractors: list[int] = Field(default=[0, 1, 2])
+    constructions: list[str] | dict[str, float] | None = None
+    cue: Literal["none", "spurious"] = "none"
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> AgreementPlan:
+        from probekit.data.agreement import planned_cells
+        from probekit.data.agreement_frames import frames
+
+        try:
+            planned_cells(frames(), self.constructions, self.attractors)
+        except ConfigError as problem:
+            raise ValueError(str(problem)) from None
+        return self
+
+
 class CorpusPlan(Strict):
     """Where the sentences come from: one source, and how its format is read."""
 
@@ -56,6 +90,7 @@ class CorpusPlan(Strict):
     text: str | list[str] | None = None
     hub: HubPlan | None = None
     generated: GeneratedPlan | None = None
+    agreement: AgreementPlan | None = None
     name: str = ""
     licence: str = ""
     options: dict[str, str | bool | list[str] | dict[str, str]] = Field(
