@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from probekit.errors import DataError
+from probekit.maths.mcnemar import mcnemar_exact
 from probekit.maths.resampling import describe_interval, holm, paired_score_difference
 from probekit.maths.scores import score
 from probekit.results.measurement import Measurement
@@ -17,9 +18,21 @@ from probekit.results.run import Run
 Array = np.ndarray[Any, Any]
 
 
+class Judged(Protocol):
+    """Whatever has outcomes of its own, such as a judgement of a suite."""
+
+    @property
+    def outcomes(self) -> Outcomes: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """after - before on the units that both have: values, difference, interval, p, and units left out."""
+    """after - before on the units that both have: values, difference, interval, p, and units left out.
+
+    `p` is by sign flips of whole clusters. `mcnemar_p` is the exact McNemar test over the `only_before` and
+    `only_after` units that one side alone answered rightly; it takes units as independent, and there is none for
+    numbers.
+    """
 
     metric: str
     before: float
@@ -30,6 +43,9 @@ class Comparison:
     p: float
     n: int
     n_left_out: int
+    only_before: int | None = None
+    only_after: int | None = None
+    mcnemar_p: float | None = None
     resamples: int = 1000
 
     def measurement(self, **fields: Any) -> Measurement:
@@ -48,15 +64,15 @@ class Comparison:
 
 
 def compare(
-    before: Outcomes,
-    after: Outcomes,
+    before: Outcomes | Judged,
+    after: Outcomes | Judged,
     *,
     metric: str | None = None,
     seed: int = 0,
     resamples: int = 1000,
     flips: int = 9999,
 ) -> Comparison:
-    """Compare two outcomes of the same units, joined by id, never by position.
+    """Compare two outcomes of the same units, joined by id, never by position; or two judgements by their outcomes.
 
     `metric` defaults to accuracy for classes and R2 for numbers. Units that only one side has are counted as
     left out. Raises DataError where no unit is shared, kinds differ, or gold differs on a shared unit.
@@ -67,6 +83,7 @@ def compare(
     >>> compare(answers([0, 0, 0]), answers([0, 1, 0])).difference
     0.3333333333333333
     """
+    before, after = (one if isinstance(one, Outcomes) else one.outcomes for one in (before, after))
     if before.kind != after.kind:
         raise DataError(f"outcomes of {before.kind} and of {after.kind} cannot be compared")
     place = {unit: i for i, unit in enumerate(after.ids)}
@@ -92,11 +109,22 @@ def compare(
         flips=flips,
         seed=seed,
     )
+    exact: dict[str, Any] = {}
+    if labels:
+        only_before, only_after = (
+            int(side.sum()) for side in ((a == gold) & (b != gold), (a != gold) & (b == gold))
+        )
+        exact = {
+            "only_before": only_before,
+            "only_after": only_after,
+            "mcnemar_p": mcnemar_exact(only_after, only_before),
+        }
     return Comparison(
         metric=metric,
         before=score(metric, gold, a, len(labels)),
         after=score(metric, gold, b, len(labels)),
         **result._asdict(),
+        **exact,
         n=len(shared),
         n_left_out=len(set(before.ids) | set(after.ids)) - len(shared),
         resamples=resamples,

@@ -72,3 +72,32 @@ def test_runs_share_cells_and_holm_counts_them(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match="no cell of the same name"):
         compare_runs(runs[0], Run(tmp_path / "empty"))
+
+
+def test_units_that_one_side_alone_answered_are_counted_and_tested_exactly() -> None:
+    before, after = np.zeros(12, int), np.zeros(12, int)
+    before[:9] = 1  # wrong on nine of them
+    after[8:10] = (
+        2  # wrong on two, one of which before was wrong on too; which wrong label makes no difference
+    )
+
+    def outcomes(predicted: np.ndarray) -> Outcomes:
+        ids = tuple(f"i{k}" for k in range(12))
+        return Outcomes(ids, np.arange(12), np.zeros(12), predicted, labels=("right", "tie", "wrong"))
+
+    found = compare(outcomes(before), outcomes(after))
+    assert (found.only_before, found.only_after) == (1, 8)
+    assert found.mcnemar_p == pytest.approx(2 * (1 + 9) / 2**9)
+    assert found.difference == pytest.approx(7 / 12)
+
+
+def test_numbers_have_no_mcnemar_test() -> None:
+    one = Outcomes(("a", "b"), [0, 1], [0.0, 1.0], [0.1, 0.9])
+    assert compare(one, one, metric="spearman").mcnemar_p is None
+
+
+def test_whatever_has_outcomes_is_compared_by_them() -> None:
+    class Judged:
+        outcomes = Outcomes(("a", "b"), [0, 1], [0, 0], [0, 1], labels=("right", "wrong"))
+
+    assert compare(Judged(), Judged.outcomes).difference == 0.0
