@@ -54,8 +54,8 @@ def list_all(as_json: bool) -> None:
         return
     width = max(len(s.table.name) for s in stated)
     for s in stated:
-        has = "--data" if s.n_items is None else f"{s.n_items} items"
-        click.echo(f"{s.table.name:<{width}}  {s.kind:<13}  {has:<9}  {s.table.question}")
+        has = "--data" if s.n_items is None else f"{s.n_items:,} items"
+        click.echo(f"{s.table.name:<{width}}  {s.kind:<13}  {has:<11}  {s.table.question}")
 
 
 @command.command("show")

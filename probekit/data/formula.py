@@ -25,10 +25,10 @@ Bits = Callable[[Region, str], float]
 
 EQUAL_BITS, EQUAL_SHARE = 1e-3, 1e-5
 """``=`` holds within 0.001 bits + 0.00001 of the right side, as in SyntaxGym."""
-DEEPEST = 100
+DEEPEST, LONGEST = 100, 500
 
 _TOKEN = re.compile(
-    r"\s*(?:\(\s*(?P<region>\d+|\*)\s*;\s*%\s*(?P<condition>[^%;]*?)\s*%\s*\)"
+    r"\s*(?:\(\s*(?P<region>\d{1,6}|\*)\s*;\s*%\s*(?P<condition>[^%;]*?)\s*%\s*\)"
     r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
     r"|(?P<sign>[-+<>=&|()\[\]]))"
 )
@@ -206,6 +206,8 @@ class _Parser:
                 raise self.error(start, f"{text[start]!r} cannot be read; a score is (REGION;%CONDITION%)")
             self.tokens.append((start, match["sign"] or "", self.leaf(match, start)))
             position = match.end()
+            if len(self.tokens) > LONGEST:
+                raise self.error(start, f"more than {LONGEST} parts")
         self.at = 0
         self.depth = 0
 
