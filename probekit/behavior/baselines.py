@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
 from probekit.behavior.answers import Answers, answer_suite
 from probekit.behavior.questions import Questions
 from probekit.data.suite import Suite
 from probekit.errors import DataError
 from probekit.glossary import Progress, silent
+from probekit.models.kneser_ney import Ngram
 from probekit.models.model import Model
+from probekit.models.ngram import NgramScorer, read_sequences
 from probekit.models.scoring import Scorer, make_scorer
 from probekit.models.scoring.masked import Pll
-from probekit.models.scoring.pieces import BosRule, read_pieces
+from probekit.models.scoring.pieces import BosRule
 from probekit.models.twins import random_twins
 
-if TYPE_CHECKING:
-    from probekit.models.ngram import Ngram
-
-Array = NDArray[Any]
-
 NGRAMS = ("unigram", "ngram")
-AT_ONCE = 2048
-"""Texts tokenized at a time."""
-
 NO_TEXT = "no training text: give --baseline-text"
 NO_MODEL = "a scorer was given, not a model whose pieces could be counted"
 NO_TWIN = "no random twin was asked for"
@@ -57,29 +48,14 @@ def baseline_answers(
             texts = training_texts(model)
         except DataError as problem:
             return [], dict.fromkeys(names, str(problem))
-    from probekit.models.ngram import NgramScorer
-
+    sequences = read_sequences(model, texts, progress)
     found = []
     for name in names:
-        progress(f"counting the {name} baseline", 0, 1)
-        scorer = NgramScorer(model, count_pieces(model, texts, 1 if name == "unigram" else order), bos=bos)
+        counted = 1 if name == "unigram" else order
+        ngram = Ngram.fit(sequences, counted, vocabulary=model.vocabulary, progress=progress)
+        scorer = NgramScorer(model, ngram, bos=bos)
         found.append(answer_suite(scorer, suite, questions=questions, role=name, progress=progress))
     return found, {}
-
-
-def count_pieces(model: Model, texts: Sequence[str], order: int) -> Ngram:
-    """An n-gram model of texts over the model's own pieces, without special ones; each text begins anew.
-
-    Raises DataError where the texts hold no piece.
-    """
-    from probekit.models.ngram import Ngram
-
-    def pieces() -> Iterator[Array]:
-        for begin in range(0, len(texts), AT_ONCE):
-            for one in read_pieces(model.tokenizer, texts[begin : begin + AT_ONCE]):
-                yield one.ids
-
-    return Ngram.fit(pieces(), order, vocabulary=model.vocabulary)
 
 
 def training_texts(model: Model) -> list[str]:

@@ -185,9 +185,7 @@ class _Rows:
                     self.row(self.model),
                     metric="accuracy_difference",
                     group=name,
-                    reference=" ".join(
-                        [f"control={control.control}", *(f"{k}={v}" for k, v in control.seeds)]
-                    ),
+                    reference=self._reference(control),
                     n=n,
                     n_left_out=int(self._members(one, name).sum()) - n,
                 )
@@ -235,6 +233,11 @@ class _Rows:
         if made and not paired and bounds.value in (0.0, 1.0):
             made = EXACT.format(clusters=spoken_clusters(self.suite))
         return replace(row, value=bounds.value, low=bounds.low, high=bounds.high, interval=made, reason="")
+
+    def _reference(self, control: System) -> str:
+        """How a baseline is named as a reference; of several twins with their seeds."""
+        several = sum(other.control == control.control for other in self.controls) > 1
+        return " ".join([f"control={control.control}", *(f"{k}={v}" for k, v in control.seeds if several)])
 
     def _members(self, one: Grouping, name: str) -> Array:
         members: Array = one.code == one.names.index(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,13 +82,19 @@ def gather(
     judged = [give_verdicts(suite, questions, one) for one in controls]
     systems = [system_of(one) for one in judged if one.answers.role != "random-twin"]
     twins = [one for one in judged if one.answers.role == "random-twin"]
-    each = [system_of(one, seeds=(("twin", number),)) for number, one in enumerate(twins)]
+    each = [system_of(one, seeds=(("twin", _seed(one, number)),)) for number, one in enumerate(twins)]
     if each:
         systems.append(_mean_of_twins(each))
     if len(each) > 1:
         systems += each
     lens = [system_of(give_verdicts(suite, questions, one)) for one in layers]
     return model, systems, lens
+
+
+def _seed(verdicts: Verdicts, number: int) -> int:
+    """The seed that a twin's name tells, else its number."""
+    found = re.search(r"#twin-(\d+)$", verdicts.answers.name)
+    return int(found[1]) if found else number
 
 
 def _mean_of_twins(each: Sequence[System]) -> System:
