@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probekit.behavior.answers import Answers, answer_suite
+from probekit.behavior.finder import Finder, slug
 from probekit.behavior.judge import Judgement, assemble
-from probekit.behavior.pictures import Finder, chance, slug
 from probekit.behavior.questions import ask_suite
 from probekit.behavior.rows import About, spoken_clusters
+from probekit.behavior.summary import chance
 from probekit.data.suite import Suite
 from probekit.errors import ConfigError, DataError
 from probekit.glossary import Progress, silent

@@ -14,9 +14,10 @@ from probekit.behavior.answers import Answers, answer_suite
 from probekit.behavior.baselines import NGRAMS, baseline_answers, twin_answers
 from probekit.behavior.items import items_table
 from probekit.behavior.lens import layer_answers
-from probekit.behavior.pictures import make_panels, sentence
+from probekit.behavior.pictures import make_panels
 from probekit.behavior.questions import Questions, ask_suite
 from probekit.behavior.rows import About, make_rows
+from probekit.behavior.summary import sentence
 from probekit.behavior.systems import System, gather, majority_number
 from probekit.behavior.verdicts import outcomes_of
 from probekit.data.suite import Suite

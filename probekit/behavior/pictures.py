@@ -1,35 +1,26 @@
-"""What a judgement looks like: panels and the sentence a paper would write, made from its rows."""
+"""What a judgement looks like: panels made from its rows."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from probekit.behavior.groups import natural
+from probekit.behavior.finder import CONTROLS, Finder, slug, spoken_name
 from probekit.behavior.items import extremes, spoken_texts
 from probekit.behavior.questions import Questions
-from probekit.behavior.rows import About, spoken_clusters, spoken_rule
+from probekit.behavior.rows import About, spoken_clusters
+from probekit.behavior.summary import chance, sentence
 from probekit.behavior.systems import System
 from probekit.behavior.verdicts import LABELS
 from probekit.data.suite import Suite
-from probekit.results.formats import format_interval, format_p, format_score
+from probekit.results.formats import format_interval
 from probekit.results.measurement import Measurement
 from probekit.results.panel import Panel
 
 Array = NDArray[Any]
-
-CONTROLS = {
-    "": ("", "task"),
-    "ngram": ("n-gram", "baseline"),
-    "unigram": ("unigram", "baseline"),
-    "majority": ("majority number", "baseline"),
-    "random-twin": ("random twins (mean)", "twin"),
-}
-"""How a system is called in a figure, and drawn."""
 
 CURVES = {"attractors": "number of attractors", "distance": "distance (words between)"}
 FORESTS = {
@@ -40,18 +31,6 @@ FORESTS = {
 }
 EXAMPLES = 10
 """Items in each half of the table of examples."""
-
-
-def slug(*parts: str) -> str:
-    """A file name made of names: lower case, anything but letters, digits and dots becomes a hyphen.
-
-    Of a path only its last part counts, and of a long part its last 40 characters.
-
-    >>> slug("models/My Model", "blimp")
-    'my-model-blimp'
-    """
-    short = [part.rstrip("/").rpartition("/")[2][-40:] for part in parts]
-    return re.sub(r"[^a-z0-9.]+", "-", "-".join(short).lower()).strip("-.") or "x"
 
 
 def make_panels(
@@ -79,112 +58,12 @@ def make_panels(
     return panels
 
 
-def sentence(
-    suite: Suite, questions: Questions, model: System, rows: Sequence[Measurement], about: About
-) -> str:
-    """What a paper would write of this judgement, with its numbers and the rule of scoring."""
-    find = Finder(rows)
-    who = about.model or model.name
-    n = f"{len(model.right) - sum(model.left_out.values()):,} items"
-    parts = []
-    if suite.kind == "acceptability":
-        both = [row for row in rows if row.metric == "auc" and not row.control and not row.layer]
-        shown = " and ".join(f"{_bounded(row)} ({row.group.removeprefix('score=')})" for row in both)
-        parts.append(
-            f"On {suite.name} ({n}), {who} ranks acceptable above unacceptable sentences with AUC {shown}"
-        )
-    else:
-        one = find.get("accuracy")
-        parts.append(f"On {suite.name} ({n}), {who} is right on {_bounded(one)}" if one and one.value is not None
-                     else f"On {suite.name}, {who} could be judged on no item")  # fmt: skip
-        macro = find.get("macro_accuracy", "mean over phenomena")
-        n_phenomena = len(suite.phenomena)
-        if macro is not None and macro.value is not None and n_phenomena > 1:
-            parts.append(f"mean over {n_phenomena} phenomena {_bounded(macro)}")
-        for control, (spoken, _) in CONTROLS.items():
-            beside = find.get("accuracy", control=control)
-            if not control or beside is None or beside.value is None:
-                continue
-            difference = find.difference(f"control={control}")
-            said = f"{spoken} {format_score(beside.value)}"
-            if difference is not None and difference.value is not None:
-                said += f" (difference {_bounded(difference)}"
-                if difference.p_adjusted is not None:
-                    said += f", exact McNemar p {_p(difference.p_adjusted)}, Holm-corrected"
-                said += ")"
-            parts.append(said)
-        nonce = find.difference("nonce=nonce", "nonce=natural")
-        if nonce is not None and nonce.value is not None:
-            parts.append(f"natural minus nonce {_bounded(nonce)}")
-        level = chance(suite)
-        if level is not None:
-            parts.append(f"chance is {level:g}")
-    text = "; ".join(parts) + ". "
-    if model.left_out:
-        text += (
-            f"Left out: {', '.join(f'{number:,} {reason}' for reason, number in model.left_out.items())}. "
-        )
-    if suite.kind != "acceptability":
-        text += f"{model.ties:,} ties count as not right. "
-    return text + f"Scoring: {spoken_rule(suite, model.rule)}."
-
-
-def chance(suite: Suite) -> float | None:
-    """0.5 where every prediction is one comparison of two scores by < or >; None for conjunctions and others."""
-    single = all(p.formula.root.sign in "<>" and len(p.formula.needs) == 2 for p in suite.predictions)
-    return 0.5 if suite.predictions and single else None
-
-
-class Finder:
-    """Rows by what they say: metric, group, control, layer."""
-
-    def __init__(self, rows: Sequence[Measurement]) -> None:
-        self.rows = rows
-        plain = [row for row in rows if not row.reference]
-        self._plain: dict[tuple[str, str, str, str], Measurement] = {}
-        for row in plain:
-            self._plain.setdefault((row.metric, row.group, row.control, row.layer), row)
-        self._differences = {
-            (row.reference, row.group): row
-            for row in rows
-            if row.reference and not (row.control or row.layer)
-        }
-
-    def get(self, metric: str, group: str = "", control: str = "", layer: str = "") -> Measurement | None:
-        """A row that is no difference; of the twins their mean."""
-        return self._plain.get((metric, group, control, layer))
-
-    def difference(self, reference: str, group: str = "") -> Measurement | None:
-        """A difference of the model's."""
-        return self._differences.get((reference, group))
-
-    def values(self, key: str) -> list[str]:
-        """The groups ``key=...`` of the model that were judged, in order, without further keys."""
-        found = [
-            row.group
-            for row in self._plain.values()
-            if row.group.startswith(f"{key}=") and row.metric == "accuracy" and not (row.control or row.layer)
-        ]
-        plain = [group for group in dict.fromkeys(found) if " nonce=" not in group]
-        return sorted(plain, key=natural)
-
-    def controls(self) -> list[str]:
-        """Controls that were measured, as `CONTROLS` orders them, then scorers that were given."""
-        measured = {
-            row.control: None
-            for row in self.rows
-            if row.metric == "accuracy" and row.value is not None and not row.layer
-        }
-        known = [control for control in CONTROLS if control in measured]
-        return known + [control for control in measured if control not in CONTROLS]
-
-
 def _series(find: Finder, about: About) -> list[tuple[str, str, str]]:
     """(control, name, style) of everyone who was measured, the model first."""
     found = []
     for control in find.controls():
         name, style = CONTROLS.get(control, (control, "control"))
-        found.append((control, name or about.model or "model", style))
+        found.append((control, name or spoken_name(about.model) or "model", style))
     return found
 
 
@@ -292,7 +171,7 @@ def layer_curve(suite: Suite, find: Finder, about: About, name: str) -> list[Pan
         Panel(
             "layer-curve",
             f"{name}-layers",
-            f"{suite.name}: behaviour at every layer of {about.model or 'the model'}",
+            f"{suite.name}: behaviour at every layer of {spoken_name(about.model) or 'the model'}",
             f"Each layer read through the output head. Bands: 95 % intervals over {spoken_clusters(suite)}. {method}.",
             _bounds(lines),
             labels,
@@ -393,17 +272,6 @@ def _value(row: Measurement | None) -> float:
     return -1.0 if row is None or row.value is None else row.value
 
 
-def _bounded(row: Measurement | None) -> str:
-    if row is None or row.value is None:
-        return "not defined"
-    return f"{format_score(row.value)} {format_interval(row.low, row.high)}".strip()
-
-
 def _range(counts: Sequence[int]) -> str:
     low, high = min(counts), max(counts)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _p(value: float | None) -> str:
-    text = format_p(value)
-    return text if text.startswith("<") else f"= {text}"

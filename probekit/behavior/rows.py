@@ -15,8 +15,9 @@ from probekit.behavior.systems import System
 from probekit.behavior.tally import Tally, tally
 from probekit.behavior.verdicts import clusters
 from probekit.data.suite import Suite
+from probekit.maths.exact import all_or_none_interval
 from probekit.maths.mcnemar import mcnemar_exact
-from probekit.maths.resampling import Interval, holm
+from probekit.maths.resampling import Interval, holm, mean_interval
 from probekit.results.measurement import Measurement
 
 Array = NDArray[Any]
@@ -56,6 +57,7 @@ def make_rows(
         *maker.nulls(nulls),
         *maker.against_baselines(),
         *maker.natural_against_nonce(),
+        *maker.whole_items(),
         *maker.left_out(),
     ]
 
@@ -105,15 +107,15 @@ class _Rows:
         self.systems = [model, *controls, *layers]
         self.controls = list(controls)
         self.about = about
+        self.questions, self.resamples = questions, resamples
+        self.cluster = clusters(suite, questions)
         self.groupings = grouping(suite, questions)
         self.how = spoken_interval(suite, resamples)
         self.base = base_row(suite, model, about)
         columns = [system.right for system in self.systems]
         columns += [model.right - control.right for control in controls]  # NaN unless both were judged
         shares = [True] * len(self.systems) + [False] * len(controls)
-        self.tally: Tally = tally(
-            columns, shares, self.groupings, clusters(suite, questions), resamples=resamples
-        )
+        self.tally: Tally = tally(columns, shares, self.groupings, self.cluster, resamples=resamples)
 
     def groups(self) -> Iterator[tuple[Grouping, str, int]]:
         """Every group with its division, its name, and its place in the tally."""
@@ -219,6 +221,27 @@ class _Rows:
                     reference="nonce=nonce",
                 )  # fmt: skip
                 yield self._bounded(row, self.tally.difference(column, group, other), UNPAIRED)
+
+    def whole_items(self) -> Iterator[Measurement]:
+        """The share of items of which every prediction holds, where items have several."""
+        item = np.array([case.item for case in self.questions.cases])
+        found, first, number = np.unique(item, return_index=True, return_inverse=True)
+        if len(found) == len(item):
+            return
+        judged = ~np.isnan(self.model.right)
+        whole = np.bincount(number, weights=judged) == np.bincount(number)
+        held = np.bincount(number, weights=np.nan_to_num(self.model.right)) == np.bincount(number)
+        row = self.row(self.model, group="every prediction of an item", n=int(whole.sum()),
+                       n_left_out=int((~whole).sum()))  # fmt: skip
+        if not whole.any():
+            yield replace(row, reason="every item was left out")
+            return
+        cluster = self.cluster[first][whole]
+        right = held[whole].astype(np.float64)
+        bounds = mean_interval(right, cluster, resamples=self.resamples)
+        if bounds.value in (0.0, 1.0):
+            bounds = all_or_none_interval(bounds.value, len(np.unique(cluster)))
+        yield self._bounded(row, bounds)
 
     def left_out(self) -> Iterator[Measurement]:
         """How many items the model could not be judged on, by reason."""

@@ -184,6 +184,9 @@ def test_several_predictions_are_rows_of_their_own() -> None:
     assert row(judged).value == 0.5
     assert row(judged, group="prediction=held").value == 1.0
     assert row(judged, group="prediction=other").value == 0.0
+    assert row(judged, group="every prediction of an item").value == 0.0
+    assert row(judged, group="every prediction of an item").n == 1
+    assert "2 predictions about 1 items" in judged.summary
 
 
 def test_acceptability_is_ranked_by_sum_and_by_mean() -> None:
