@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError
 from probekit.report.figures.confusion import draw_confusion
+from probekit.report.figures.curve import draw_curve
+from probekit.report.figures.forest import draw_forest
 from probekit.report.figures.heatmap import draw_heatmap
 from probekit.report.figures.layer_curve import draw_layer_curve
 from probekit.report.figures.style import PAGE, style
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 DRAWINGS: dict[str, Callable[[Panel, float], Figure]] = {
     "layer-curve": draw_layer_curve,
+    "curve": draw_curve,
+    "forest": draw_forest,
     "heatmap": draw_heatmap,
     "confusion": draw_confusion,
 }

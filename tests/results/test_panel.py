@@ -18,6 +18,10 @@ VALUE = np.array([[0.5, np.nan]])
 MAP: dict[str, Any] = {
     "rows": ["a"], "columns": ["0", "1"], "row_label": "label", "column_label": "layer", "value_label": "F1",
 }  # fmt: skip
+ONE: dict[str, Any] = {"value": VALUE, "low": VALUE, "high": VALUE}
+STEPS: dict[str, Any] = {"x_label": "step", "y_label": "loss", "series": CURVE["series"]}
+ROWS: dict[str, Any] = {"rows": ["a", "b"], "value_label": "accuracy", "series": CURVE["series"]}
+ASCENDING = np.array([0.0, 1.0])
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -45,11 +49,40 @@ def test_round_trip(tmp_path: Path) -> None:
         ("table", {}, {"columns": ["a"], "rows": [[1, 2]], "formats": ["int"]}, "2 cells under 1 columns"),
         ("table", {}, {"columns": ["a"], "rows": [], "formats": ["float"]}, "one format of"),
         ("sentence", {}, {}, "lacks the label 'text'"),
+        ("curve", ONE, STEPS, "lacks the array 'x'"),
+        ("curve", {**ONE, "x": ASCENDING[::-1]}, STEPS, r"x must ascend; got \[1.0, 0.0\]"),
+        ("curve", {**ONE, "x": ASCENDING * np.nan}, STEPS, "x must ascend"),
+        ("curve", {**ONE, "x": np.arange(3.0)}, STEPS, r"ask for \(1, 3\)"),
+        ("curve", {**ONE, "x": ASCENDING}, {**STEPS, "x_scale": "logg"}, "did you mean 'log'"),
+        ("curve", {**ONE, "x": ASCENDING - 1}, {**STEPS, "x_scale": "log"}, "must not be negative; got -1"),
+        ("curve", {**ONE, "x": ASCENDING}, {**STEPS, "x_ticks": ["0"]}, r"got 1 names for x = \[0.0, 1.0\]"),
+        (
+            "curve",
+            {**ONE, "x": ASCENDING + 1},
+            {**STEPS, "x_ticks": ["a", "b"]},
+            "x_ticks name points at 0, 1",
+        ),
+        (
+            "curve",
+            {**ONE, "x": ASCENDING},
+            {"x_label": "step", "y_label": "loss"},
+            "lacks the label 'series'",
+        ),
+        ("forest", ONE, {**ROWS, "rows": ["a"]}, r"ask for \(1, 1\)"),
+        ("forest", {"value": VALUE, "low": VALUE}, ROWS, "lacks the array 'high'"),
+        ("forest", ONE, {"rows": ["a", "b"]}, "lacks the label 'value_label'"),
     ],
 )
 def test_what_does_not_fit_is_refused(kind: str, arrays: Any, labels: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         Panel(kind, "p", "T", arrays=arrays, labels=labels)
+
+
+def test_curves_and_forests_that_fit_are_taken() -> None:
+    ticks = {**STEPS, "x_ticks": ["none", "one"]}
+    assert Panel("curve", "p", "T", arrays={**ONE, "x": ASCENDING}, labels=ticks).kind == "curve"
+    assert Panel("curve", "p", "T", arrays={**ONE, "x": ASCENDING}, labels={**STEPS, "x_scale": "log"})
+    assert Panel("forest", "p", "T", arrays=ONE, labels=ROWS).kind == "forest"
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "a/b", ".hidden", "x" * 101, "ä"])
