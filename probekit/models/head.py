@@ -55,18 +55,56 @@ class OutputHead:
         self.kind = kind
         self._shell = shell
         self._norm = final_norm
+        self._open: tuple[Any, nn.Linear] | None = None
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
         """Logits ``[rows, vocabulary]`` of states ``[rows, dim]``, which have been through the final norm.
 
         The head is frozen; where `states` want a gradient it is handed through.
         """
+        return self._run(self._shell, states)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `features` has something to give."""
+        return self._open is not None
+
+    def features(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None] | None:
+        """Where the head ends in a linear map and nothing else: what the map reads, its weight and its bias, so that
+        logits are ``features @ weight.T + bias`` and can be had for a part of the vocabulary; else None."""
+        if self._open is None:
+            return None
+        shell, linear = self._open
+        return self._run(shell, states), linear.weight, linear.bias
+
+    def open(self, linear: Any, states: torch.Tensor) -> None:
+        """See, on these states, whether the head ends in this linear map."""
+        name = next((name for name, module in self._shell.named_modules() if module is linear), "")
+        if type(linear) is not nn.Linear or not name:
+            return
+        shell = inner = _shallow(self._shell)
+        *path, last = name.split(".")
+        for part in path:
+            inner._modules[part] = _shallow(inner._modules[part])
+            inner = inner._modules[part]
+        inner._modules[last] = nn.Identity()
+        logits = self(states).float()
+        try:
+            found = nn.functional.linear(self._run(shell, states), linear.weight, linear.bias).float()
+        except Exception:  # whatever else a family does with its logits
+            return
+        if found.shape == logits.shape and float((found - logits).abs().max()) <= _limit(
+            logits, linear.weight
+        ):
+            self._open = shell, linear
+
+    def _run(self, shell: Any, states: torch.Tensor) -> torch.Tensor:
         rows = states[None]
         if self.kind == "encoder-decoder":
             handed = Handed(last_hidden_state=rows[:, :1])
-            output = self._shell(encoder_outputs=handed, decoder_inputs_embeds=rows, use_cache=False)
+            output = shell(encoder_outputs=handed, decoder_inputs_embeds=rows, use_cache=False)
         else:
-            output = self._shell(inputs_embeds=rows)
+            output = shell(inputs_embeds=rows)
         logits: torch.Tensor = output.logits
         return logits[0]
 
@@ -129,10 +167,15 @@ def _take(model: Model) -> OutputHead:
     head = OutputHead(kind, shell, final_norm)
     if model.stacks[-1].final and final_norm is None:
         raise ModelError(f"{model.name}: the final norm of {type(whole).__name__} cannot be found")
-    limit = _TOLERANCE * torch.finfo(logits.dtype).eps * max(1.0, float(logits.abs().max()))
-    if not float((head(states).float() - logits.float()).abs().max()) <= limit:
+    if not float((head(states).float() - logits.float()).abs().max()) <= _limit(logits, states):
         raise ModelError(f"{model.name}: the head of {type(whole).__name__} does more than map final states")
+    # larger than any state: a squashing of large logits shows
+    head.open(whole.get_output_embeddings(), torch.cat([states, 30 * states]))
     return head
+
+
+def _limit(logits: torch.Tensor, computed: torch.Tensor) -> float:
+    return _TOLERANCE * torch.finfo(computed.dtype).eps * max(1.0, float(logits.abs().max()))
 
 
 def _kind(model: Model) -> tuple[HeadKind, Any]:

@@ -16,7 +16,9 @@ from probekit.models.scoring.queries import Queries
 
 STAGE = "scoring"
 LOGITS_AT_ONCE = 1 << 22
-"""How many logits are in memory at one time (16 MiB in float32): they should not leave the cache."""
+"""How many logits are in memory at one time where a head gives them for the whole vocabulary only."""
+ROWS, COLUMNS = 1024, 2048
+"""A block of logits otherwise: small enough to stay in the cache."""
 
 
 def state_layer(model: Model) -> str:
@@ -24,6 +26,7 @@ def state_layer(model: Model) -> str:
     return model.layers[-1]
 
 
+@torch.no_grad()
 def head_logprobs(
     head: OutputHead, states: torch.Tensor, row: Ints, target: Ints, vocabulary: int
 ) -> NDArray[np.float64]:
@@ -31,17 +34,50 @@ def head_logprobs(
     none out. Never are there logits of more than a few rows.
     """
     out = np.empty(len(row))
-    step = max(1, LOGITS_AT_ONCE // max(vocabulary, 1))
+    step = ROWS if head.is_open else max(1, LOGITS_AT_ONCE // max(vocabulary, 1))
     for begin in range(0, len(states), step):
         own = slice(*np.searchsorted(row, [begin, begin + step]))
-        logits = head(states[begin : begin + step]).float()
-        rows = torch.from_numpy(row[own] - begin).to(logits.device)
-        wanted = logits[rows, torch.from_numpy(target[own]).to(logits.device)]
-        highest = logits.amax(-1, keepdim=True)
-        # in place: the logits are not needed any more
-        normaliser = logits.sub_(highest).exp_().sum(-1).log_() + highest[:, 0]
-        out[own] = (wanted - normaliser[rows]).double().cpu().numpy()
+        rows = torch.from_numpy(row[own] - begin).to(states.device)
+        targets = torch.from_numpy(target[own]).to(states.device)
+        part = states[begin : begin + step]
+        opened = head.features(part)
+        found = _whole(head(part), rows, targets) if opened is None else _by_blocks(opened, rows, targets)
+        out[own] = found.double().cpu().numpy()
     return out
+
+
+def _whole(logits: torch.Tensor, rows: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    logits = logits.float()
+    wanted = logits[rows, targets]
+    highest = logits.amax(-1, keepdim=True)
+    # in place: the logits are not needed any more
+    normaliser = logits.sub_(highest).exp_().sum(-1).log_() + highest[:, 0]
+    found: torch.Tensor = wanted - normaliser[rows]
+    return found
+
+
+def _by_blocks(
+    opened: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None], rows: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """The normaliser as a running sum over blocks of the vocabulary, the wanted logits by themselves."""
+    features, weight, bias = opened
+    room = torch.empty(len(features) * COLUMNS, dtype=features.dtype, device=features.device)
+    highest = torch.full((len(features), 1), -torch.inf, device=features.device)
+    total = torch.zeros_like(highest)
+    for begin in range(0, len(weight), COLUMNS):
+        part = weight[begin : begin + COLUMNS]
+        block = room[: len(features) * len(part)].view(len(features), len(part))
+        torch.mm(features, part.T, out=block)
+        if bias is not None:
+            block.add_(bias[begin : begin + COLUMNS])
+        logits = block.float()
+        higher = torch.maximum(highest, logits.amax(-1, keepdim=True))
+        total.mul_((highest - higher).exp_()).add_(logits.sub_(higher).exp_().sum(-1, keepdim=True))
+        highest = higher
+    wanted = (features[rows].float() * weight[targets].float()).sum(-1)
+    if bias is not None:
+        wanted += bias[targets].float()
+    return wanted - (total.log_() + highest)[rows, 0]
 
 
 def batches(lengths: Sequence[Sequence[int]], budget: int) -> Iterator[Ints]:
