@@ -160,6 +160,10 @@ class TrainingConfig(Strict):
             raise ValueError(
                 f"model.positions {self.model.positions} is less than batches.length {self.batches.length}"
             )
+        if isinstance(self.evaluate, int) and self.evaluate < 1:
+            raise ValueError(
+                f"evaluate every {self.evaluate} steps; write a number above 0, a list, 'log' or 'end'"
+            )
         also = self.objective.also_mask
         if also is not None and self.corpus.source not in ("agreement", "generated"):
             raise ValueError("objective.also_mask needs a generated corpus, whose sentences are annotated")

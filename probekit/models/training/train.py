@@ -20,14 +20,14 @@ import transformers
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from probekit.errors import ConfigError, DiskError, ModelError
+from probekit.errors import ConfigError, DiskError, ModelError, ProbekitError
 from probekit.glossary import Progress, silent
 from probekit.models.load import device_of
 from probekit.models.quiet import quiet
 from probekit.models.training.architecture import build_module
 from probekit.models.training.batches import Batches, encode_texts
 from probekit.models.training.card import model_card, summary
-from probekit.models.training.checkpoint import Progressed, load_state, saved_threads
+from probekit.models.training.checkpoint import STATE, Progressed, load_state, saved_threads
 from probekit.models.training.config import TrainingConfig, load_config
 from probekit.models.training.evaluate import HeldOut
 from probekit.models.training.lean import lean_forward
@@ -121,10 +121,19 @@ def train(
         say(f"{final} is finished; nothing to do (train it anew with --fresh)")
         return found
     part = final.with_name(final.name + ".unfinished")
+    threads = torch.get_num_threads()
     with disk_errors(part):
         part.mkdir(parents=True, exist_ok=True)
-    with _alone(part):
-        return _train(plan, texts, same, final, part, fresh=fresh, progress=progress, say=say)
+    try:
+        with _alone(part):
+            try:
+                return _train(plan, texts, same, final, part, fresh=fresh, progress=progress, say=say)
+            except ProbekitError:
+                if (part / PLAN).is_file() and not (part / "resume" / STATE).is_file():
+                    shutil.rmtree(part, ignore_errors=True)  # nothing in it that could be continued
+                raise
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _train(
@@ -218,7 +227,9 @@ def _prepare(part: Path, same: dict[str, Any], fresh: bool) -> None:
             f"{part} holds an unfinished training of another kind ({_difference(begun, same)}); finish that first, "
             "choose another folder, or drop it with --fresh"
         )
-    if fresh or begun is None:
+    if begun is None and any(thing.name != ".lock" for thing in part.iterdir()):
+        raise ConfigError(f"{part} is there and holds no training; move it away, or choose another folder")
+    if fresh:
         with disk_errors(part):
             for thing in part.iterdir():
                 if thing.name != ".lock":
