@@ -37,6 +37,7 @@ _HOMES = {
     "load_suite": "probekit.data.read_suite",
     "load_task": "probekit.data.task",
     "make_scorer": "probekit.models.scoring.make",
+    "perplexity": "probekit.behavior.perplexity",
     "plot": "probekit.report.plot",
     "probe_layers": "probekit.probing.sweep",
     "random_twin": "probekit.models.twins",
