@@ -82,7 +82,9 @@ def _by_blocks(
 
 def batches(lengths: Sequence[Sequence[int]], budget: int) -> Iterator[Ints]:
     """Numbers of inputs of one and the same length, at most ``budget`` pieces together."""
-    keys = np.asarray(lengths, dtype=np.int64).reshape(len(lengths), -1)
+    if not lengths:
+        return
+    keys = np.asarray(lengths, dtype=np.int64)
     order = np.lexsort(keys.T)
     ordered = keys[order]
     cuts = np.flatnonzero((ordered[1:] != ordered[:-1]).any(1)) + 1
