@@ -207,7 +207,8 @@ def _table(suite: Suite, rows: Sequence[Measurement], name: str) -> Panel:
         f"{name}-table",
         f"{suite.name}: all accuracies",
         "Accuracy is right / (right + wrong + ties), strictly. Differences are the model minus the reference on the "
-        "items both were judged on; p: exact McNemar, Holm-corrected over the baselines.",
+        "items both were judged on; p: exact McNemar (sign flips of clusters where items are not independent), "
+        "Holm-corrected over the baselines.",
         labels={
             "columns": [
                 "metric",

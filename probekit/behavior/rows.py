@@ -18,11 +18,13 @@ from probekit.data.suite import Suite
 from probekit.maths.exact import all_or_none_interval
 from probekit.maths.mcnemar import mcnemar_exact
 from probekit.maths.resampling import Interval, holm, mean_interval
+from probekit.maths.sign_flips import sign_flip_p
 from probekit.results.measurement import Measurement
 
 Array = NDArray[Any]
 
-P_VALUE = "; p: exact McNemar test over items, two-sided"
+MCNEMAR = "; p: exact McNemar test over items, two-sided"
+SIGN_FLIPS = "; p: sign flips by {clusters}, two-sided"
 EXACT = "exact binomial over {clusters}, 95%: every item was answered alike"
 UNPAIRED = "unpaired "
 PAIRED = "paired "
@@ -109,6 +111,8 @@ class _Rows:
         self.about = about
         self.questions, self.resamples = questions, resamples
         self.cluster = clusters(suite, questions)
+        self.clustered = len(np.unique(self.cluster)) < len(self.cluster)
+        self.test = SIGN_FLIPS.format(clusters=spoken_clusters(suite)) if self.clustered else MCNEMAR
         self.groupings = grouping(suite, questions)
         self.how = spoken_interval(suite, resamples)
         self.base = base_row(suite, model, about)
@@ -179,7 +183,7 @@ class _Rows:
                 for number, control in enumerate(self.controls)
                 for one, name, group in found
             ]
-            p = np.array([self._mcnemar(control, one, name) for _, control, one, name, _ in family])
+            p = np.array([self._p(control, one, name) for _, control, one, name, _ in family])
             for (number, control, one, name, group), one_p, adjusted in zip(family, p, holm(p), strict=True):
                 column = len(self.systems) + number
                 n = int(self.tally.n[column, group])
@@ -200,8 +204,12 @@ class _Rows:
                 else:
                     yield replace(
                         row, p=float(one_p), p_adjusted=float(adjusted), family_size=int((~np.isnan(p)).sum()),
-                        interval=row.interval + P_VALUE,
+                        interval=row.interval + self.test,
                     )  # fmt: skip
+                exact = self._mcnemar(control, one, name)
+                if self.clustered and not name and not np.isnan(exact):
+                    yield replace(row, metric="mcnemar_p", value=exact, low=None, high=None,
+                                  interval="exact McNemar test, which takes items as independent")  # fmt: skip
 
     def natural_against_nonce(self) -> Iterator[Measurement]:
         """Accuracy on natural items minus that on nonce items, for everyone."""
@@ -269,6 +277,16 @@ class _Rows:
     def _absent(self, column: int, one: Grouping, name: str) -> int:
         """Cases of a group that a system was not judged on."""
         return int((self._members(one, name) & np.isnan(self.systems[column].right)).sum())
+
+    def _p(self, control: System, one: Grouping, name: str) -> float:
+        """The exact McNemar test where every case is a cluster by itself, else sign flips of whole clusters."""
+        if not self.clustered:
+            return self._mcnemar(control, one, name)
+        difference = np.where(self._members(one, name), self.model.right - control.right, np.nan)
+        both = ~np.isnan(difference)
+        return (
+            float(sign_flip_p(difference[both][None], self.cluster[both])[0]) if both.any() else float("nan")
+        )
 
     def _mcnemar(self, control: System, one: Grouping, name: str) -> float:
         inside = self._members(one, name)

@@ -46,7 +46,8 @@ def sentence(
             if difference is not None and difference.value is not None:
                 said += f" (difference {_bounded(difference)}"
                 if difference.p_adjusted is not None:
-                    said += f", exact McNemar p {_p(difference.p_adjusted)}, Holm-corrected"
+                    test = "exact McNemar " if "McNemar" in difference.interval else ""
+                    said += f", {test}p {_p(difference.p_adjusted)}, Holm-corrected"
                 said += ")"
             parts.append(said)
         nonce = find.difference("nonce=nonce", "nonce=natural")

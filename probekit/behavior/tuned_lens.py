@@ -32,6 +32,8 @@ Array = NDArray[Any]
 NATS_PER_BIT = float(np.log(2))
 HELD_OUT = 0.2
 """The share of texts that the divergence is measured on."""
+LETTERS = 40
+"""Characters of text tokenized for each place wanted: enough to draw from, and bounded however much text there is."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -303,17 +305,15 @@ def _places(model: Model, texts: Sequence[str], places: int, seed: int) -> tuple
     order = rng.permutation(len(texts))
     n_out = max(1, round(len(texts) * HELD_OUT))
     scorer = make_scorer(model)
-    queries = scorer.ask_pieces(texts, [""] * len(texts))
-    is_out = np.zeros(len(texts), dtype=bool)
-    is_out[order[:n_out]] = True
     parts: list[Places] = []
-    text = np.zeros(0, np.int64)
-    for out, most in ((False, places), (True, max(1, places // 4))):
-        rows = np.flatnonzero(is_out[queries.ask] == out)
-        if not len(rows):
+    for numbers, most in ((order[n_out:], places), (order[:n_out], max(1, places // 4))):
+        length = np.cumsum([len(texts[i]) for i in numbers])
+        numbers = np.sort(numbers[: 1 + int(np.searchsorted(length, most * LETTERS))])
+        queries = scorer.ask_pieces([texts[i] for i in numbers], [""] * len(numbers))
+        if not len(queries):
             raise DataError("a tuned lens found no piece to look at in some of the texts; give it more text")
-        chosen = np.sort(rng.permutation(rows)[:most])
+        chosen = np.sort(rng.permutation(len(queries))[:most])
         used, number = np.unique(queries.input[chosen], return_inverse=True)
         parts.append(([queries.inputs[i] for i in used], number, queries.position[chosen]))
-        text = queries.ask[chosen]
+        text = numbers[queries.ask[chosen]]
     return parts[0], parts[1], text

@@ -120,6 +120,19 @@ def test_differences_from_a_baseline_are_paired_and_tested_exactly() -> None:
     assert row(judged, control="rival").value == pytest.approx(20 / 39)
 
 
+def test_where_items_come_in_clusters_whole_clusters_are_flipped_and_mcnemar_stands_apart() -> None:
+    groups = [{"cluster": f"c{k // 10}"} for k in range(40)]
+    suite, scorer = pairs(*[(1.0, 2.0)] * 40, groups=groups)
+    rival = Told(lambda text, part: float(text.startswith("bad") and int(text.split()[1]) < 20), name="rival")
+    judged = judge(scorer, suite, baselines=(rival,), resamples=200)
+    one = row(judged, "accuracy_difference", reference="control=rival")
+    assert one.p == pytest.approx(0.5, abs=0.03)  # two clusters differ, so flips agree half of the time
+    assert "sign flips by clusters of items" in one.interval
+    exact = row(judged, "mcnemar_p", reference="control=rival")
+    assert exact.value == pytest.approx(2 / 2**20)  # as if twenty items were twenty witnesses
+    assert "takes items as independent" in exact.interval
+
+
 def test_p_values_of_a_family_are_corrected_by_holm() -> None:
     suite, scorer = pairs(*[(1.0, 2.0)] * 12)
     worse = [Told(lambda text, part, k=k: float(text.startswith("bad") and int(text.split()[1]) < k), name=f"b{k}")
