@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from probekit.models.scoring import Ask, Scorer, make_scorer
 from probekit.models.scoring.masked import Pll
 from probekit.models.scoring.pieces import BosRule
 from probekit.results.measurement import Measurement, tidy
+from probekit.results.panel import Panel
 
 if TYPE_CHECKING:
     import pandas
@@ -139,6 +141,29 @@ class Perplexity:
         if self.left_out:
             text += f"Left out: {self._spoken_left_out()}. "
         return f"{text}Scoring: {self.rule}."
+
+    @property
+    def panels(self) -> list[Panel]:
+        """The summary as a sentence, and a table of every metric: what `pk.write_report` shows."""
+        name = (
+            re.sub(r"[^a-z0-9.]+", "-", f"{self.name[-40:]}-{self.corpus[-40:]}".lower()).strip("-.") or "x"
+        )
+        cells = [
+            [row.metric.replace("_", " "), _bounded(row), row.n, row.n_left_out, row.reason]
+            for row in self.rows
+            if row.metric != "left_out"
+        ]
+        labels = {
+            "columns": ["metric", "value [95 %]", "sentences", "left out", "why none"],
+            "formats": ["text", "text", "int", "int", "text"],
+            "rows": cells,
+        }
+        what = "Pseudo-perplexity" if self.pseudo else "Perplexity"
+        caption = f"{self.rule}. Intervals: {describe_interval(self.resamples)}."
+        return [
+            Panel("sentence", f"{name}-perplexity-summary", "In a sentence", labels={"text": self.summary}),
+            Panel("table", f"{name}-perplexity", f"{what} of {self.name}", caption, labels=labels),
+        ]
 
     def sentences(self) -> pandas.DataFrame:
         """A row per sentence: id, bits, pieces, words, characters, why it was left out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,6 +44,18 @@ def test_bits_are_summed_before_they_are_divided() -> None:
     assert (row.n, row.n_left_out, row.unit) == (2, 0, "sentence")
     assert row.interval.startswith("cluster bootstrap over sentences, 1000")
     assert "perplexity 2 [1.189, 16] per piece" in found.summary
+
+
+def test_it_can_stand_in_a_report(tmp_path: Path) -> None:
+    found = perplexity(Told(lambda text, part: 2.0, name="models/A B"), ["a b", "c"])
+    assert [panel.name for panel in found.panels] == [
+        "models-a-b-perplexity-summary",
+        "models-a-b-perplexity",
+    ]
+    page = pk.write_report(tmp_path / "r", found).read_text(encoding="utf-8")
+    assert "Perplexity of models/A B" in page
+    assert "as told" in page
+    assert found._repr_html_().startswith("<p>models/A B over 2 sentences")
 
 
 def test_of_a_causal_model_it_is_the_exponential_of_its_loss() -> None:

@@ -21,6 +21,7 @@ from probekit.results.panel import Panel
 from probekit.results.run import Run
 
 from .conftest import ATTACK, INFO, layer_curve, table_panel
+from .pictured import BLIMP, attractors, checkpoints, forest
 
 REBUILD = """
 import sys
@@ -215,6 +216,19 @@ def test_figures_lie_beside_the_page(tmp_path: Path) -> None:
     names = {file.name for file in (page.parent / "figures").iterdir()}
     assert names == {"layer-curve.svg", "layer-curve.pdf", "layer-curve-column.pdf"}
     assert write_report(tmp_path / "copy", run).read_bytes() == page.read_bytes()
+
+
+def test_curves_and_forests_are_figures_of_the_page(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    run.write_info({"finished": "2026-01-01"})
+    for panel in (attractors(), checkpoints(), forest(BLIMP)):
+        run.add_panel(panel)
+    page = write_page(run)
+    text = page.read_text()
+    assert [f"Figure {n}" in text for n in (1, 2, 3, 4)] == [True, True, True, False]
+    assert "Accuracy by number of attractors" in text
+    assert build_page(run) == page.read_bytes()
+    assert (page.parent / "figures" / "forest-column.pdf").is_file()
 
 
 def test_write_report_puts_results_together_and_replaces_the_old(tmp_path: Path) -> None:
