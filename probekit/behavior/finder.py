@@ -51,7 +51,7 @@ class Finder:
         self._differences = {
             (row.reference, row.group): row
             for row in rows
-            if row.reference and not (row.control or row.layer)
+            if row.metric == "accuracy_difference" and not (row.control or row.layer)
         }
 
     def get(self, metric: str, group: str = "", control: str = "", layer: str = "") -> Measurement | None:

@@ -70,22 +70,44 @@ def _series(find: Finder, about: About) -> list[tuple[str, str, str]]:
 def _by_category(
     suite: Suite, find: Finder, about: About, name: str, key: str, label: str, level: float | None
 ) -> list[Panel]:
-    """Accuracy along an ordered group, natural and nonce as series of their own where both are there."""
+    """Accuracy along an ordered group, everyone side by side; where there are nonce items, natural and nonce apart, and
+    the model's two curves together."""
     ticks = find.values(key)
-    if len(ticks) < 2:
+    everyone = _series(find, about)
+    if not everyone:
         return []
-    kinds = ("nonce=natural", "nonce=nonce")
-    split = any(find.get("accuracy", f"{ticks[0]} {kind}") for kind in kinds) or any(
-        find.get("accuracy", f"{tick} {kinds[1]}") for tick in ticks
-    )
+    kinds = {kind: f"nonce={kind}" for kind in ("natural", "nonce")}
+    if not any(find.get("accuracy", f"{tick} {kinds['nonce']}") for tick in ticks):
+        one = [(spoken, style, control, "") for control, spoken, style in everyone]
+        return _curve(suite, find, f"{name}-{key}", "", ticks, label, one, level)
+    _, model, style = everyone[0]
+    both = [(f"{model}, {kind}", style, "", group) for kind, group in kinds.items()]
+    found = _curve(suite, find, f"{name}-{key}", "", ticks, label, both, level)
+    for kind, group in kinds.items():
+        one = [(spoken, style, control, group) for control, spoken, style in everyone]
+        found += _curve(suite, find, f"{name}-{key}-{kind}", f" ({kind} items)", ticks, label, one, level)
+    return found
+
+
+def _curve(
+    suite: Suite,
+    find: Finder,
+    name: str,
+    title: str,
+    ticks: Sequence[str],
+    label: str,
+    wanted: Sequence[tuple[str, str, str, str]],
+    level: float | None,
+) -> list[Panel]:
+    """A curve over categories; `wanted` are series as (name, style, control, further group)."""
     series, lines = [], []
-    for control, spoken, style in _series(find, about):
-        for kind in kinds if split else ("",):
-            shown = f"{spoken}, {kind.removeprefix('nonce=')}" if kind else spoken
-            found = [find.get("accuracy", f"{tick} {kind}".strip(), control) for tick in ticks]
-            if any(row is not None and row.value is not None for row in found):
-                series.append({"name": shown, "style": style})
-                lines.append(found)
+    for shown, style, control, group in wanted:
+        found = [find.get("accuracy", f"{tick} {group}".strip(), control) for tick in ticks]
+        if any(row is not None and row.value is not None for row in found):
+            series.append({"name": shown, "style": style})
+            lines.append(found)
+    if len(ticks) < 2 or not lines:
+        return []
     labels: dict[str, Any] = {
         "x_label": label,
         "y_label": "accuracy (share of items right)",
@@ -97,15 +119,14 @@ def _by_category(
     if level is not None:
         labels["reference"] = {"value": level, "name": "chance"}
     counts = [row.n if row is not None else 0 for row in lines[0]]
+    items = ", ".join(f"{tick} {n:,}" for tick, n in zip(labels["x_ticks"], counts, strict=True))
     return [
         Panel(
             "curve",
-            f"{name}-{key}",
-            f"{suite.name}: accuracy by {label}",
+            name,
+            f"{suite.name}: accuracy by {label}{title}",
             f"Strict accuracy; bars: 95 % cluster bootstrap over {spoken_clusters(suite)} (exact where all are alike). "
-            f"Items of {series[0]['name']} by {label}: "
-            + ", ".join(f"{tick} {n:,}" for tick, n in zip(labels["x_ticks"], counts, strict=True))
-            + ".",
+            f"Items of {series[0]['name']} by {label}: {items}.",
             {"x": np.arange(len(ticks), dtype=np.float64), **_bounds(lines)},
             labels,
         )
@@ -118,6 +139,8 @@ def _forest(suite: Suite, find: Finder, about: About, name: str, key: str, label
         return []
     groups = sorted(groups, key=lambda group: -_value(find.get("accuracy", group)))
     series = [one for one in _series(find, about) if one[0] in CONTROLS]
+    if not series:
+        return []
     lines = [[find.get("accuracy", group, control) for group in groups] for control, _, _ in series]
     shown = [group.partition("=")[2] for group in groups]
     return [

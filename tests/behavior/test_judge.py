@@ -131,6 +131,8 @@ def test_where_items_come_in_clusters_whole_clusters_are_flipped_and_mcnemar_sta
     exact = row(judged, "mcnemar_p", reference="control=rival")
     assert exact.value == pytest.approx(2 / 2**20)  # as if twenty items were twenty witnesses
     assert "takes items as independent" in exact.interval
+    assert "rival" not in judged.summary  # a scorer that was given stands in rows and figures
+    assert "difference" not in judged.summary
 
 
 def test_p_values_of_a_family_are_corrected_by_holm() -> None:
@@ -181,7 +183,11 @@ def test_what_there_is_none_of_is_null_with_the_reason() -> None:
 
 
 def test_everything_left_out_is_null_not_zero() -> None:
-    suite, scorer = pairs((1.0, 2.0), (2.0, 1.0))
+    groups = [
+        {"phenomenon": f"p{k}", "attractors": str(k), "nonce": kind}
+        for k, kind in enumerate(("nonce", "natural"))
+    ]
+    suite, scorer = pairs((1.0, 2.0), (2.0, 1.0), groups=groups)
     scorer.reason = lambda text: "unknown piece"
     judged = judge(scorer, suite, resamples=200)
     one = row(judged)
@@ -245,6 +251,18 @@ def test_panels_show_attractors_forest_examples_and_never_markup() -> None:
     html = judged._repr_html_()
     assert "<script>" not in html
     assert "<i>" not in html
+
+
+def test_natural_and_nonce_are_drawn_apart_and_the_model_s_two_curves_together() -> None:
+    cells = {(a, kind): (6, 4) for a in ("0", "1") for kind in ("natural", "nonce")}
+    suite, scorer = agreement(cells)
+    judged = judge(scorer, suite, baselines=("majority",), resamples=50)
+    curves = {panel.name.partition("by-hand-")[2]: panel for panel in judged.panels if panel.kind == "curve"}
+    assert {"attractors", "attractors-natural", "attractors-nonce"} <= set(curves)
+    names = [series["name"] for series in curves["attractors"].labels["series"]]
+    assert names == ["told, natural", "told, nonce"]
+    assert [series["style"] for series in curves["attractors-nonce"].labels["series"]] == ["task", "baseline"]
+    assert curves["attractors-nonce"].arrays["value"][0].tolist() == [0.6, 0.6]
 
 
 def test_worst_items_are_those_with_the_lowest_margin() -> None:
