@@ -37,7 +37,10 @@ def build_module(config: TrainingConfig, tokenizer: PreTrainedTokenizerBase) -> 
     positions = plan.positions or config.batches.length
     begin, end = boundaries(tokenizer)
     pad = tokenizer.pad_token_id
-    shared = {"vocab_size": len(tokenizer), "bos_token_id": begin, "eos_token_id": end, "pad_token_id": pad}
+    shared: dict[str, Any] = {
+        "vocab_size": len(tokenizer), "bos_token_id": begin, "eos_token_id": end, "pad_token_id": pad,
+        "initializer_range": plan.init,
+    }  # fmt: skip
     inner = plan.inner or 4 * plan.width
     made: Any
     if plan.family == "gpt2":

@@ -91,6 +91,7 @@ class ModelPlan(Strict):
     inner: int | None = Field(default=None, ge=1)
     positions: int | None = Field(default=None, ge=2)
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    init: float = Field(default=0.02, gt=0)
 
     @model_validator(mode="after")
     def _divisible(self) -> ModelPlan:

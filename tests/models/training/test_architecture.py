@@ -34,3 +34,12 @@ def test_as_many_positions_as_asked_for(family: str) -> None:
     config = load_config(masked(model={"family": family, "positions": 20}))
     module = build_module(config, make_tokenizer(config, TEXTS)).eval()
     assert module(torch.full((1, 20), 6)).logits.shape[1] == 20
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_spread_of_fresh_weights_is_as_asked_for(family: str) -> None:
+    base = tiny if family in ("gpt2", "llama") else masked
+    config = load_config(base(model={"family": family, "init": 0.3}))
+    module = build_module(config, make_tokenizer(config, TEXTS))
+    embedding = module.get_input_embeddings().weight
+    assert 0.25 < float(embedding.std()) < 0.35
