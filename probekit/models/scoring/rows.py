@@ -80,6 +80,40 @@ def _by_blocks(
     return wanted - (total.log_() + highest)[rows, 0]
 
 
+class Pending:
+    """States of several batches, until there are enough of them to be worth a pass of the head."""
+
+    def __init__(self, head: OutputHead, queries: Queries, vocabulary: int) -> None:
+        self.logprob = np.empty(len(queries))
+        self._target = queries.target
+        self._head, self._vocabulary = head, vocabulary
+        self._states: list[torch.Tensor] = []
+        self._rows: list[Ints] = []
+        self._queries: list[Ints] = []
+        self._n = 0
+
+    def add(self, states: torch.Tensor, cell: Ints, queries: Ints) -> None:
+        """The states of one batch ``[batch, pieces, dim]``, and in which of its cells which queries look."""
+        cells, row = np.unique(cell, return_inverse=True)
+        self._states.append(states.reshape(-1, states.shape[-1])[torch.from_numpy(cells).to(states.device)])
+        self._rows.append(row + self._n)
+        self._queries.append(queries)
+        self._n += len(cells)
+        if self._n >= ROWS:
+            self.flush()
+
+    def flush(self) -> NDArray[np.float64]:
+        """Let the head read what is waiting; the log-probabilities so far."""
+        if self._queries:
+            row, own = np.concatenate(self._rows), np.concatenate(self._queries)
+            order = np.argsort(row, kind="stable")
+            own, row = own[order], row[order]
+            states = torch.cat(self._states)
+            self.logprob[own] = head_logprobs(self._head, states, row, self._target[own], self._vocabulary)
+        self._states, self._rows, self._queries, self._n = [], [], [], 0
+        return self.logprob
+
+
 def batches(lengths: Sequence[Sequence[int]], budget: int) -> Iterator[Ints]:
     """Numbers of inputs of one and the same length, at most ``budget`` pieces together."""
     if not lengths:
@@ -100,7 +134,7 @@ def plain_logprobs(
 ) -> NDArray[np.float64]:
     """Log-probabilities of all queries, in nats, from batches of inputs of equal length."""
     layer = state_layer(model)
-    out = np.empty(len(queries))
+    pending = Pending(head, queries, vocabulary)
     lengths = [[len(ids)] for ids in queries.inputs]
     if queries.sources:
         lengths = [[len(source), *own] for source, own in zip(queries.sources, lengths, strict=True)]
@@ -121,12 +155,7 @@ def plain_logprobs(
             states = model.decode(torch.from_numpy(sources).to(device), None, ids, layer)[layer]
         else:
             states = model.states(ids, None, layer)[layer]
-        n = ids.shape[1]
-        cell, row = np.unique(
-            (place[queries.input[own]] - done) * n + queries.position[own], return_inverse=True
-        )
-        wanted = states.reshape(-1, states.shape[-1])[torch.from_numpy(cell).to(device)]
-        out[own] = head_logprobs(head, wanted, row, queries.target[own], vocabulary)
+        pending.add(states, (place[queries.input[own]] - done) * ids.shape[1] + queries.position[own], own)
         done += len(numbers)
         progress(STAGE, done, len(order))
-    return out
+    return pending.flush()

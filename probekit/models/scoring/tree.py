@@ -19,7 +19,7 @@ from probekit.models.model import Model
 from probekit.models.pieces import Ints
 from probekit.models.scoring.pieces import common_prefix
 from probekit.models.scoring.queries import Queries
-from probekit.models.scoring.rows import STAGE, head_logprobs, state_layer
+from probekit.models.scoring.rows import STAGE, Pending, state_layer
 
 NODES = 128
 """How many nodes a row has at most."""
@@ -147,19 +147,16 @@ class Tree:
         cell = row_of[queries.input] * NODES + node
         order = np.argsort(cell, kind="stable")
         ordered = cell[order]
-        out = np.empty(len(queries))
+        pending = Pending(head, queries, self.model.vocabulary)
         step = max(1, budget // NODES)
         progress(STAGE, 0, len(rows))
         for begin in range(0, len(rows), step):
             own = order[slice(*np.searchsorted(ordered, [begin * NODES, (begin + step) * NODES]))]
             states = self.states(rows[begin : begin + step], queries.inputs)
-            cells, row_number = np.unique(cell[own] - begin * NODES, return_inverse=True)
-            n = states.shape[1]
-            where = torch.from_numpy(cells // NODES * n + cells % NODES).to(states.device)
-            wanted = states.reshape(-1, states.shape[-1])[where]
-            out[own] = head_logprobs(head, wanted, row_number, queries.target[own], self.model.vocabulary)
+            cells = cell[own] - begin * NODES
+            pending.add(states, cells // NODES * states.shape[1] + cells % NODES, own)
             progress(STAGE, min(begin + step, len(rows)), len(rows))
-        return out
+        return pending.flush()
 
 
 def _tolerance(dtype: torch.dtype) -> float:
