@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import fcntl
 import os
 import secrets
 import shutil
@@ -376,6 +375,14 @@ def _put_in_place(part: Path, final: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def _take(lock: int) -> None:
+    """Lock a file where the system has such locks; they end with the process. OSError where another holds it."""
+    with suppress(ImportError):
+        import fcntl
+
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 @contextmanager
 def _alone(part: Path) -> Iterator[None]:
     """Only one process trains into a folder; a killed one leaves no lock behind."""
@@ -383,7 +390,7 @@ def _alone(part: Path) -> Iterator[None]:
         lock = os.open(part / ".lock", os.O_CREAT | os.O_RDWR, 0o666)
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(lock)
         except OSError:
             raise ModelError(
                 f"another process is training into {part}; wait for it, or choose another folder"
