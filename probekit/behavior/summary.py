@@ -62,7 +62,7 @@ def sentence(
             f"Left out: {', '.join(f'{number:,} {reason}' for reason, number in model.left_out.items())}. "
         )
     if suite.kind != "acceptability":
-        text += f"{model.ties:,} ties count as not right. "
+        text += f"Ties, which count as not right: {model.ties:,}. "
     return text + f"Scoring: {spoken_rule(suite, model.rule)}."
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from probekit.behavior.finder import slug, spoken_name
 from probekit.behavior.lens import Read, head_of, is_normed, read_places
 from probekit.errors import ConfigError, DataError
 from probekit.glossary import Progress, silent
@@ -121,7 +122,7 @@ class TunedLens:
         """What came of the fit."""
         before, after = self.before.mean(), self.after.mean()
         return (
-            f"On {len(self.text):,} places of held-out text, the output of {self.model} read from its layers "
+            f"On {len(self.text):,} places of held-out text, the output of {spoken_name(self.model)} read from its layers "
             f"diverges from its own by {before:.3f} bits through the logit lens and by {after:.3f} bits through the "
             f"tuned lens (mean over {len(self.layers)} layers)."
         )
@@ -134,11 +135,13 @@ class TunedLens:
             for key in ("value", "low", "high")
         }
         return [
-            Panel("sentence", "tuned-lens-summary", "In a sentence", labels={"text": self.summary}),
+            Panel(
+                "sentence", f"{slug(self.model)}-tuned-lens", "In a sentence", labels={"text": self.summary}
+            ),
             Panel(
                 "layer-curve",
-                "tuned-lens-layers",
-                f"Lenses on {self.model}",
+                f"{slug(self.model)}-tuned-lens-layers",
+                f"Lenses on {spoken_name(self.model)}",
                 "KL(model's output || lens), mean over places of held-out text; bands: 95 % bootstrap over texts.",
                 numbers,
                 {

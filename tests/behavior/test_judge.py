@@ -279,7 +279,7 @@ def test_the_summary_says_the_rule_the_ties_and_chance() -> None:
     suite, scorer = pairs((1.0, 2.0), (2.0, 2.0))
     text = judge(scorer, suite, **NONE).summary
     assert "0.500" in text
-    assert "1 ties count as not right" in text
+    assert "Ties, which count as not right: 1." in text
     assert "chance is 0.5" in text
     assert text.endswith("Scoring: as told; texts: as given.")
     held = regions("[(1;%a%) < (1;%b%)] & [(1;%a%) < 3]", {"a": ["x"], "b": ["v"]})
