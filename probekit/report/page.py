@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from probekit.glossary import SPLITS
 from probekit.report.figures.sentence import draw_sentence
-from probekit.report.figures.style import COLUMN, PAGE
+from probekit.report.figures.style import COLUMN, PAGE, undrawn
 from probekit.report.figures.table import draw_table
 from probekit.report.plot import DRAWINGS, data_uri, render
 from probekit.results.export import to_csv
@@ -27,6 +27,7 @@ from probekit.results.run import Run
 
 SHOWN_ROWS = 400
 EMBEDDED_CSV = 600_000  # bytes; a larger table is named, not carried
+KEYS = 40  # characters that a caption explains
 PICTURES = 1_800_000  # bytes; pages with more carry each figure once, without the narrow drawing
 ROW_COLUMNS = (
     ("model", "text"), ("layer", "text"), ("method", "text"), ("control", "text"), ("group", "text"),
@@ -112,6 +113,7 @@ def _items(panels: Sequence[Panel]) -> list[Item]:
             counts["Figure"] += 1
             number = f"Figure {counts['Figure']}"
             image, narrow = (data_uri(render(panel, width=width)) for width in (PAGE, COLUMN))
+            words["caption"] = f"{panel.caption} {_key(panel)}".strip()
             items.append(Item("figure", number=number, image=image, narrow=narrow, **words))
         elif panel.kind == "table":
             counts["Table"] += 1
@@ -122,6 +124,25 @@ def _items(panels: Sequence[Panel]) -> list[Item]:
     if sum(len(item.image) + len(item.narrow) for item in items) > PICTURES:
         items = [replace(item, narrow="") for item in items]
     return items
+
+
+def _key(panel: Panel) -> str:
+    """What the code points in a figure stand for, where the fonts that drew it lack a character; a browser has more."""
+    missing = undrawn("".join(_texts(dict(panel.labels))))
+    if not missing:
+        return ""
+    named = ", ".join(f"U+{ord(char):04X} is {char}" for char in missing[:KEYS])
+    more = f" and {len(missing) - KEYS:,} more" if len(missing) > KEYS else ""
+    return f"Characters that the fonts of this figure lack are drawn as code points: {named}{more}."
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text inside lists and mappings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(inner)
 
 
 def _meta(info: Mapping[str, Any]) -> list[str]:

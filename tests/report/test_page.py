@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from probekit.errors import ConfigError, DataError, StoreError
+from probekit.report.figures import style
 from probekit.report.page import build_page
 from probekit.report.write import write_page, write_report
 from probekit.results.measurement import Measurement
@@ -229,6 +230,21 @@ def test_curves_and_forests_are_figures_of_the_page(tmp_path: Path) -> None:
     assert "Accuracy by number of attractors" in text
     assert build_page(run) == page.read_bytes()
     assert (page.parent / "figures" / "forest-column.pdf").is_file()
+
+
+def test_code_points_in_a_figure_are_explained_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style, "_drawable", lambda char: char not in "名詞")
+    run = Run(tmp_path / "run")
+    run.write_info({"finished": "2026-01-01"})
+    run.add_panel(forest(["名詞", "verb", "名", "noun"]))
+    run.add_panel(attractors())
+    text = build_page(run).decode()
+    figure, other = (text.index(f"Figure {n}") for n in (1, 2))
+    assert figure < text.rindex("drawn as code points") < other
+    assert "Best first. Characters that the fonts of this figure lack" in text
+    assert "U+540D is 名, U+8A5E is 詞." in text
 
 
 def test_write_report_puts_results_together_and_replaces_the_old(tmp_path: Path) -> None:

@@ -98,6 +98,15 @@ def shown(text: object, limit: int = 0) -> str:
     return word[: limit - 1] + "…" if limit and len(word) > limit else word
 
 
+def undrawn(text: str) -> list[str]:
+    """The characters of a text that no font has, each once, in order: those that `shown` spells as code points.
+
+    >>> undrawn("ab")
+    []
+    """
+    return [char for char in dict.fromkeys(text) if char != "\n" and not _drawable(char)]
+
+
 def thin_ticks(count: int, room: int) -> list[int]:
     """At most about `room` evenly spaced positions out of `count`, the first and the last among them.
 
