@@ -123,8 +123,8 @@ class TunedLens:
         before, after = self.before.mean(), self.after.mean()
         return (
             f"On {len(self.text):,} places of held-out text, the output of {spoken_name(self.model)} read from its "
-            f"layers diverges from its own by {before:.3f} bits through the logit lens and by {after:.3f} bits through the "
-            f"tuned lens (mean over {len(self.layers)} layers)."
+            f"layers diverges from its own by {before:.3f} bits through the logit lens and by {after:.3f} bits through "
+            f"the tuned lens (mean over {len(self.layers)} layers)."
         )
 
     @property
