@@ -86,7 +86,9 @@ def minicons_scorer(folder: Path, kind: str) -> Any:
     try:
         from minicons import scorer as peer
     except ImportError as error:
-        raise SystemExit(f"the benchmark pairs needs minicons ({error}): see the head of {__file__}") from error
+        raise SystemExit(
+            f"the benchmark pairs needs minicons ({error}): see the head of {__file__}"
+        ) from error
     auto: Any = transformers.AutoModelForCausalLM if kind == "causal" else transformers.AutoModelForMaskedLM
     module = auto.from_pretrained(folder, trust_remote_code=False).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
@@ -175,6 +177,7 @@ def _ratios(
         apart = max(abs(a - b) for a, b in zip(kept[name], kept[best], strict=True))
         spent = sorted(seconds[name])[len(seconds[name]) // 2]
         yield compare(
-            NAME, seconds[name], seconds[best], peer=f"minicons, {best}", aim=2.4, equal=apart <= LIMIT, difference=apart,
+            NAME, seconds[name], seconds[best], peer=f"minicons, {best}", aim=2.4, equal=apart <= LIMIT,
+            difference=apart,
             note=f"{name}; {n} pairs of BLiMP, {n / spent:.1f} pairs/s; difference in nats",
         )  # fmt: skip
