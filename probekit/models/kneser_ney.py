@@ -145,6 +145,8 @@ class Ngram:
         p = np.full(len(marked), 1.0 / self.vocabulary)
         node = np.zeros(len(marked), np.int64)  # of the context, then of the n-gram; -1 is unseen
         for k in range(1, self.order + 1):
+            if not len(self.keys[k - 1]):
+                break  # no sequence was so long
             if k > 1:
                 node[1:] = node[:-1].copy()
                 node[0] = -1
@@ -240,9 +242,7 @@ def _distinct(keys: Ints) -> tuple[Ints, Ints]:
 
 
 def _look_up(keys: Ints, wanted: Ints) -> Ints:
-    """Where each wanted key stands in the sorted keys, -1 where it does not."""
-    if not len(keys):
-        return np.full(len(wanted), -1, np.int64)
+    """Where each wanted key stands in the sorted keys (at least one), -1 where it does not."""
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[at] == wanted, at, -1)
 

@@ -125,6 +125,12 @@ def test_a_frequent_piece_with_one_predecessor_is_unlikely_elsewhere() -> None:
     assert first == second
 
 
+def test_an_order_longer_than_any_sequence_adds_nothing() -> None:
+    long, short = Ngram.fit([[0], [0, 1]], 5, vocabulary=V), Ngram.fit([[0], [0, 1]], 3, vocabulary=V)
+    asked = [[0, 1, 2, 0, 1, 3], [4]]
+    np.testing.assert_allclose(np.concatenate(long.logprob(asked)), np.concatenate(short.logprob(asked)))
+
+
 def test_order_one_is_the_discounted_relative_frequency() -> None:
     ngram = Ngram.fit([[0, 0, 0, 1], [2, 0]], 1, vocabulary=5)
     taken = (1.5 + 0.5 + 0.5) / 6
