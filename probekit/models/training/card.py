@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from huggingface_hub import ModelCardData
+
+from probekit.results.panel import Panel
 
 OBJECTIVES = {"causal": "causal language model", "masked": "masked language model"}
 
@@ -25,6 +28,31 @@ def summary(record: dict[str, Any]) -> str:
         f"{score['perplexity']:,.2f} a piece (loss {score['loss']:.3f}, unigram {score['unigram_loss']:.3f}), "
         f"{cost['cpu_seconds']:,.0f} CPU s{flat}"
     )
+
+
+def curve_panel(record: dict[str, Any]) -> Panel:
+    """The loss curve: held-out and training loss over steps, with the loss of piece frequencies as a line."""
+    rows = record["curve"]
+    value = np.array(
+        [[row["loss"] for row in rows], [_number(row["train_loss"]) for row in rows]], dtype=float
+    )
+    labels = {
+        "x_label": "training step",
+        "y_label": "loss (nats a piece)",
+        "x_scale": "log" if len(rows) > 1 else "linear",
+        "series": [{"name": "held out", "style": "task"}, {"name": "training", "style": "control"}],
+        "reference": {"value": record["score"]["unigram_loss"], "name": "piece frequencies alone"},
+    }
+    arrays = {"x": np.array([row["step"] for row in rows], dtype=float), "value": value}
+    nothing = np.full_like(value, np.nan)
+    return Panel(
+        "curve", "training-loss", f"Loss of {record['name']}", summary(record) + ".",
+        arrays | {"low": nothing, "high": nothing}, labels,
+    )  # fmt: skip
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
 
 
 def model_card(record: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ from probekit.models.load import device_of
 from probekit.models.quiet import quiet
 from probekit.models.training.architecture import build_module
 from probekit.models.training.batches import Batches, encode_texts
-from probekit.models.training.card import model_card, summary
+from probekit.models.training.card import curve_panel, model_card, summary
 from probekit.models.training.checkpoint import STATE, Progressed, load_state, saved_threads
 from probekit.models.training.config import TrainingConfig, load_config
 from probekit.models.training.evaluate import HeldOut
@@ -35,6 +35,7 @@ from probekit.models.training.objective import make_objective
 from probekit.models.training.text import Texts, mark_of, read_texts
 from probekit.models.training.tokenizer import boundaries, load_tokenizer, make_tokenizer
 from probekit.results.files import disk_errors, read_json, write_bytes, write_json
+from probekit.results.panel import Panel
 
 RECORD, PLAN = "training.json", "plan.json"
 
@@ -75,6 +76,11 @@ class Trained:
     def summary(self) -> str:
         """What came out, in one line."""
         return summary(dict(self.record))
+
+    @property
+    def panels(self) -> list[Panel]:
+        """The loss curve, for `pk.plot`."""
+        return [curve_panel(dict(self.record))]
 
     def __repr__(self) -> str:
         return f"<Trained {self.summary}>"
