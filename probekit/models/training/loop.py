@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import PreTrainedModel
 
 from probekit.errors import ConfigError, ModelError
@@ -23,6 +22,7 @@ from probekit.models.training.checkpoint import Progressed, save_state
 from probekit.models.training.config import OptimizerPlan, TrainingConfig
 from probekit.models.training.evaluate import HeldOut
 from probekit.models.training.lean import Forward
+from probekit.models.training.loss import mean_loss
 
 LOOKS = 20
 """On CUDA, whether the loss is a number is looked at every so many steps; on the CPU at each."""
@@ -183,7 +183,7 @@ def _step(
     )
     with mixed:
         logits = work.forward(ids, positions)
-    loss = functional.cross_entropy(logits.float(), labels)
+    loss = mean_loss(logits, labels)
     loss.backward()  # type: ignore[no-untyped-call]
     if plan.clip:
         torch.nn.utils.clip_grad_norm_(parameters, plan.clip, foreach=True)
