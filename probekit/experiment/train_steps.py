@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from probekit.errors import ProbekitError
+from probekit.experiment.plan import ModelPlan
 from probekit.experiment.work import Work
 from probekit.glossary import Progress, silent
+from probekit.results.measurement import Measurement
+from probekit.results.panel import Panel
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A training as the page shows it: loss curve, perplexity beside that of piece frequencies alone."""
+
+    rows: list[Measurement]
+    panels: list[Panel]
+    summary: str
 
 
 def config_hash(config: str) -> str:
@@ -38,19 +52,44 @@ def train_planned(work: Work, home: Path) -> None:
         )
     else:
         ended = (_train(config, folder, 0, work.progress) for config, folder in todo)
-    for planned, (summary, failed) in zip(wanted, ended, strict=True):
+    for planned, failed in zip(wanted, ended, strict=True):
         if failed and len(work.plan.model) == 1:
             raise failed
         if failed:
             work.fail(planned.name, str(failed))
-        else:
-            work.say(summary)
-            work.info["summary"].append(summary)
+            continue
+        result = _result(planned, work.folders[planned.name], work.run.path.name, work.plan.question.ask)
+        work.say(result.summary)
+        work.results.append(result)
 
 
-def _train(
-    config: str, folder: str, threads: int, progress: Progress = silent
-) -> tuple[str, ProbekitError | None]:
+def _result(planned: ModelPlan, folder: Path, run: str, question: str) -> TrainingResult:
+    from probekit.models.training.trained import open_trained
+    from probekit.probing.pictures import slug
+
+    trained = open_trained(folder)
+    score: Mapping[str, Any] = trained.record["score"]
+    about: dict[str, Any] = {
+        "run": run,
+        "question": question,
+        "corpus": str(trained.record["corpus"]["source"]),
+        "model": planned.name,
+        "model_kind": "self-trained",
+        "split": "held-out",
+        "unit": "piece",
+        "n": int(score["pieces"]),
+    }
+    name = "" if trained.config.objective.kind == "causal" else "masked-piece "
+    rows = [
+        Measurement(metric=f"{name}perplexity", value=score["perplexity"], **about),
+        Measurement(metric=f"{name}loss (nats)", value=score["loss"], **about),
+        Measurement(metric=f"{name}loss (nats)", control="unigram", value=score["unigram_loss"], **about),
+    ]
+    panels = [replace(panel, name=slug(planned.name, panel.name)) for panel in trained.panels]
+    return TrainingResult(rows, panels, trained.summary + ".")
+
+
+def _train(config: str, folder: str, threads: int, progress: Progress = silent) -> ProbekitError | None:
     """Train in this process; a user's error travels back as what it is."""
     import torch
 
@@ -59,7 +98,7 @@ def _train(
     if threads:
         torch.set_num_threads(threads)
     try:
-        trained: Any = train(config, out=folder, progress=progress)
+        train(config, out=folder, progress=progress)
     except ProbekitError as problem:
-        return "", problem
-    return trained.summary, None
+        return problem
+    return None

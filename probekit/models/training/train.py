@@ -8,8 +8,6 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from probekit.models.load import device_of
 from probekit.models.quiet import quiet
 from probekit.models.training.architecture import build_module
 from probekit.models.training.batches import Batches, encode_texts
-from probekit.models.training.card import curve_panel, model_card, summary
+from probekit.models.training.card import model_card
 from probekit.models.training.checkpoint import STATE, Progressed, load_state, saved_threads
 from probekit.models.training.config import TrainingConfig, load_config
 from probekit.models.training.evaluate import HeldOut
@@ -34,64 +32,10 @@ from probekit.models.training.loop import Work, make_optimizer, precision_in_for
 from probekit.models.training.objective import make_objective
 from probekit.models.training.text import Texts, mark_of, read_texts
 from probekit.models.training.tokenizer import boundaries, load_tokenizer, make_tokenizer
+from probekit.models.training.trained import RECORD, Trained
 from probekit.results.files import disk_errors, read_json, write_bytes, write_json
-from probekit.results.panel import Panel
 
-RECORD, PLAN = "training.json", "plan.json"
-
-
-@dataclass(frozen=True, repr=False)
-class Trained:
-    """A finished training: the folder of the model, and what training.json says."""
-
-    path: Path
-    record: Mapping[str, Any]
-
-    @cached_property
-    def config(self) -> TrainingConfig:
-        """The configuration in force."""
-        return load_config(self.record["config"])
-
-    @property
-    def perplexity(self) -> float:
-        """Held-out perplexity a piece: of every piece (causal), or of masked pieces (masked)."""
-        return float(self.record["score"]["perplexity"])
-
-    @property
-    def on_plateau(self) -> bool:
-        """Whether the held-out loss is not clearly below that of piece frequencies."""
-        return bool(self.record["score"]["on_plateau"])
-
-    @property
-    def curve(self) -> list[dict[str, Any]]:
-        """Step, pieces, training loss, held-out loss and perplexity at every evaluation."""
-        return list(self.record["curve"])
-
-    @property
-    def revisions(self) -> tuple[str, ...]:
-        """The checkpoints that `load_model(path, revision=...)` loads, in the order of their steps."""
-        return tuple(self.record["revisions"])
-
-    @property
-    def summary(self) -> str:
-        """What came out, in one line."""
-        return summary(dict(self.record))
-
-    @property
-    def panels(self) -> list[Panel]:
-        """The loss curve, for `pk.plot`."""
-        return [curve_panel(dict(self.record))]
-
-    def __repr__(self) -> str:
-        return f"<Trained {self.summary}>"
-
-    def _repr_html_(self) -> str:
-        from probekit.results.html import escape, table
-
-        columns = ["step", "pieces", "train_loss", "loss", "perplexity"]
-        rows = [[row[name] for name in columns] for row in self.curve]
-        formats = ["int", "int", "score", "score", "score"]
-        return f"<p>{escape(self.summary)}</p>{table(columns, rows, formats).html}"
+PLAN = "plan.json"
 
 
 def train(

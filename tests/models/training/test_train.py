@@ -14,7 +14,8 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, 
 from probekit.errors import ConfigError, DataError, DiskError, ModelError
 from probekit.models import load_model, random_twin
 from probekit.models.training.config import FAMILIES
-from probekit.models.training.train import Trained, train
+from probekit.models.training.train import train
+from probekit.models.training.trained import Trained
 from tests.models.training.tiny import TEXTS, masked, tiny
 
 
