@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from probekit.data.strict import Strict, check_table, read_toml, set_key
-from probekit.errors import ConfigError
+from probekit.errors import ConfigError, did_you_mean
 
 SOURCES = ("text", "agreement", "generated", "hub")
 FAMILIES = ("gpt2", "llama", "bert", "roberta", "roberta-prelayernorm")
@@ -174,6 +174,7 @@ class TrainingConfig(Strict):
 def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> TrainingConfig:
     """The configuration of a TOML file or a mapping, checked to the last key.
 
+    ``file.toml#gpu`` is the file with the keys of its table ``[variant.gpu]`` in the place of its own.
     Paths in a file are relative to the file; paths in a mapping, and in `overrides` such as
     ``model.layers=2``, to the working directory. Raises ConfigError with one line per mistake.
     """
@@ -181,16 +182,34 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
         document, where = _copy(source), "training configuration"
         document.setdefault("name", "model")
     else:
-        file = Path(source)
+        name, _, variant = str(source).partition("#")
+        file = Path(name)
         if not file.is_file():
-            raise ConfigError(f"no training configuration {str(source)!r}; name a TOML file")
-        document, _ = read_toml(file)
-        where = str(file)
+            raise ConfigError(f"no training configuration {name!r}; name a TOML file")
+        document, where = _chosen(read_toml(file)[0], variant, name), str(source)
         document.setdefault("name", file.stem)
         _resolve_paths(document, file.parent)
     for override in overrides:
         set_key(document, override, one_of={"corpus": SOURCES, "": ("steps", "epochs")})
     return check_table(TrainingConfig, document, where)
+
+
+def _chosen(document: dict[str, Any], variant: str, where: str) -> dict[str, Any]:
+    """The document with the keys of one of its variants."""
+    variants = document.pop("variant", {})
+    if variant and variant not in variants:
+        raise ConfigError(f"{where}: no [variant.{variant}]; {did_you_mean(variant, variants)}")
+    return _merged(document, variants[variant]) if variant else document
+
+
+def _merged(table: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """`table` with every key of `other` in its place, tables within tables likewise."""
+    found = dict(table)
+    for key, value in other.items():
+        inner = found.get(key)
+        both = isinstance(inner, dict) and isinstance(value, Mapping)
+        found[key] = _merged(inner, value) if both and isinstance(inner, dict) else value
+    return found
 
 
 def _copy(table: Mapping[str, Any]) -> dict[str, Any]:

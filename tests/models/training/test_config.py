@@ -77,3 +77,16 @@ def test_a_mistake_is_one_line(document: dict[str, Any], words: list[str]) -> No
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(ConfigError, match=r"no training configuration 'nowhere\.toml'"):
         load_config("nowhere.toml")
+
+
+def test_a_variant_takes_the_place_of_its_keys(tmp_path: Path) -> None:
+    file = tmp_path / "small.toml"
+    file.write_text(
+        'steps = 3\n[corpus]\ngenerated = {}\n[objective]\nkind = "causal"\n[model]\nfamily = "gpt2"\nlayers = 2\n'
+        "[variant.gpu]\nsteps = 30\nmodel = { layers = 12 }\n"
+    )
+    plain, gpu = load_config(file), load_config(f"{file}#gpu")
+    assert (plain.steps, plain.model.layers) == (3, 2)
+    assert (gpu.steps, gpu.model.layers, gpu.model.family) == (30, 12, "gpt2")
+    with pytest.raises(ConfigError, match=r"no \[variant.gqu\]; did you mean 'gpu'"):
+        load_config(f"{file}#gqu")
