@@ -81,7 +81,9 @@ class Tree:
         draw = np.random.default_rng(0)
 
         def pieces(n: int) -> Ints:
-            return draw.integers(0, model.vocabulary, n)
+            found = draw.integers(0, model.vocabulary, n)
+            filling = found == model.module.config.pad_token_id  # transformers would warn of it
+            return np.where(filling, (found + 1) % model.vocabulary, found)
 
         first = pieces(longest)
         half = longest - longest // 4
