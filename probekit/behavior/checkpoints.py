@@ -171,7 +171,7 @@ def judge_checkpoints(
                 )
         kept = {step: kept[step] for step in sorted(set(steps))}
     questions = ask_suite(suite)
-    name = Path(folder).name
+    name = (about.model if about is not None else "") or Path(folder).name
     judged: dict[int, Judgement] = {}
     for done, (step, revision) in enumerate(kept.items()):
         progress("judging checkpoints", done, len(kept))

@@ -13,7 +13,9 @@ from probekit.experiment.plan import JudgePlan, ModelPlan, Plan, SuitePlan
 from probekit.experiment.work import Work, label_of
 
 if TYPE_CHECKING:
+    from probekit.behavior.rows import About
     from probekit.data.suite import Suite
+    from probekit.glossary import ModelKind
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,11 @@ class JudgeSteps:
                 work.fail(ended.cell.name, ended.failed)
             work.progress("judging", done, len(left))
 
-    def assemble(self, planned: ModelPlan, kind: str, one: WantedSuite, cells: list[JudgeCell]) -> None:
+    def assemble(self, planned: ModelPlan, kind: ModelKind, one: WantedSuite, cells: list[JudgeCell]) -> None:
         """Rows and pictures from the answers that lie in files."""
         from probekit.behavior.judge import assemble
-        from probekit.behavior.rows import About
 
-        work = self.work
+        work, about = self.work, self.about(planned, kind, one)
         found = {cell.part: cell.answers() for cell in cells if cell.done}
         nulls = {name: reason for cell in cells if cell.done for name, reason in cell.nulls.items()}
         twins = [answers for part, some in found.items() if part.startswith("twin-") for answers in some]
@@ -99,13 +100,7 @@ class JudgeSteps:
             controls=[*found.get("baselines", ()), *twins],
             layers=found.get("layers", ()),
             nulls=nulls,
-            about=About(
-                run=work.run.path.name,
-                question=work.plan.question.ask,
-                corpus=one.suite.name,
-                model=label_of(planned),
-                model_kind=kind,
-            ),
+            about=about,
             resamples=one.analysis.bootstrap,
         )
         work.results.append(judged)
@@ -113,16 +108,34 @@ class JudgeSteps:
         what = f"{label_of(planned)}, suite {one.suite.name}"
         work.note_left_out(what, judged.left_out, judged.left_out_examples)
         if one.analysis.checkpoints:
-            self.checkpoints(planned, one)
+            self.checkpoints(planned, one, about)
 
-    def checkpoints(self, planned: ModelPlan, one: WantedSuite) -> None:
+    def about(self, planned: ModelPlan, kind: ModelKind, one: WantedSuite) -> About:
+        """What every row of a judgement says of it."""
+        from probekit.behavior.rows import About
+
+        return About(
+            run=self.work.run.path.name,
+            question=self.work.plan.question.ask,
+            corpus=one.suite.name,
+            model=label_of(planned),
+            model_kind=kind,
+        )
+
+    def checkpoints(self, planned: ModelPlan, one: WantedSuite, about: About) -> None:
         """Behaviour over the training of a model that kept checkpoints."""
         from probekit.behavior.checkpoints import judge_checkpoints
 
         folder = self.work.folders.get(planned.name) or planned.name
         try:
             curve = judge_checkpoints(
-                folder, one.suite, bos=one.analysis.bos, pll=one.analysis.pll, progress=self.work.progress
+                folder,
+                one.suite,
+                bos=one.analysis.bos,
+                pll=one.analysis.pll,
+                resamples=one.analysis.bootstrap,
+                about=about,
+                progress=self.work.progress,
             )
         except ProbekitError as problem:
             self.work.fail(f"{label_of(planned)} over training, {one.suite.name}", str(problem))

@@ -75,7 +75,21 @@ class Work:
         described = model.describe() | {"name": label_of(planned)}
         if all(known["fingerprint"] != described["fingerprint"] for known in self.info["models"]):
             self.info["models"].append(described)
+            if model.kind == "self-trained":
+                self._note_plateau(Path(model.name), label_of(planned))
         self.info["device"] = model.device
+
+    def _note_plateau(self, folder: Path, label: str) -> None:
+        """A model that learned how frequent pieces are and no more is not to be compared with one that did."""
+        from probekit.models.training.trained import RECORD, open_trained
+
+        if (folder / RECORD).is_file() and open_trained(folder).on_plateau:
+            note = (
+                f"{label} did not leave the unigram plateau in training: what it does or holds says little about "
+                "its objective, and is not to be compared with a model that did."
+            )
+            self.info["summary"].append(note)
+            self.say(note)
 
 
 def label_of(planned: ModelPlan) -> str:
