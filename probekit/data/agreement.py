@@ -94,6 +94,7 @@ def planned_cells(
             raise ConfigError(f"unknown construction {name!r}; {did_you_mean(str(name), known)}")
         if not 0 < share < float("inf"):
             raise ConfigError(f"the share of construction {name!r} must be above 0; got {share}")
+    shares = {name: shares[name] for name in known if name in shares}  # in one order, whatever was given
     wanted = sorted(set(attractors))
     if not wanted or not all(isinstance(n, int) and 0 <= n <= MOST_ATTRACTORS for n in wanted):
         raise ConfigError(f"attractors are numbers from 0 to {MOST_ATTRACTORS}; got {list(attractors)}")

@@ -294,6 +294,15 @@ def test_the_same_arguments_give_the_same_corpus(plain: Corpus) -> None:
     assert [s.text for s in fewer.split("test")] == [s.text for s in plain.split("test")][:200]
 
 
+def test_the_order_of_the_constructions_makes_no_difference() -> None:
+    given = {"simple": 0.5, "pp": 0.3, "orc": 0.2}
+    turned = {name: given[name] for name in reversed(given)}
+    one, other = (generate_agreement(20, 5, 5, constructions=shares) for shares in (given, turned))
+    assert one.hash == other.hash
+    names = (generate_agreement(20, 5, 5, constructions=list(shares)) for shares in (given, turned))
+    assert len({corpus.hash for corpus in names}) == 1
+
+
 def test_default_mix(plain: Corpus) -> None:
     train = plain.split("train")
     share = {name: n / len(train) for name, n in Counter(s.attributes["construction"] for s in train).items()}

@@ -23,6 +23,7 @@ checkpoints = [2]
 train = 80
 dev = 12
 test = 1
+constructions = {{ simple = 0.6, pp = 0.4 }}
 [tokenizer]
 kind = "words"
 [objective]
@@ -106,6 +107,9 @@ def test_from_a_file_to_a_page(experiment: Path, monkeypatch: pytest.MonkeyPatch
         for row in rows
         if row.metric == "accuracy" and not row.group and not row.layer
     }
+    assert all(row.value is not None for row in rows if row.control in ("unigram", "ngram")), (
+        "the text is known"
+    )
     assert {("causal", control) for control in ("", "unigram", "ngram", "random-twin", "majority")} <= of_all
     assert any(row.metric == "accuracy" and row.layer == "1" for row in rows)
     assert any(row.metric == "masked-piece perplexity" for row in rows)
