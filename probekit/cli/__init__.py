@@ -84,8 +84,20 @@ def main(argv: list[str] | None = None) -> None:
         click.echo(
             f"probekit: {problem.filename or 'standard output'}: {problem.strerror or problem}", err=True
         )
+        if not problem.filename:
+            _drop_output()
         sys.exit(1)
     except MemoryError:
         click.echo("probekit: not enough memory; use a smaller model or less data at once", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_output() -> None:
+    """Send what could not be written nowhere: Python would try it again at its end, and complain."""
+    from contextlib import suppress
+
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

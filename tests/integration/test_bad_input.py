@@ -310,7 +310,9 @@ def test_wrong_words_on_the_command_line(
     assert list(own_store.iterdir()) == []
 
 
-def test_a_closed_pipe_and_a_full_output_are_quiet() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_pipe_and_a_full_output_are_quiet(unbuffered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)  # empty: as if it were not set
     command = [*COMMAND, "tasks", "list"]
     pipe, end = os.pipe()
     os.close(pipe)
