@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 
 import click
 
@@ -69,6 +70,8 @@ def main(argv: list[str] | None = None) -> None:
 
     # a thread that spins while its partner waits for a busy core can cost tenfold; read when torch is loaded
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # joblib starts a worker anew that has grown; nothing is lost by it
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
     try:
         code = cli.main(args=argv, prog_name="probekit", standalone_mode=False)
     except click.exceptions.Abort:
