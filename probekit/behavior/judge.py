@@ -200,9 +200,8 @@ def judge(
 
     Examples
     --------
-    >>> suite = pk.load_suite("agreement")                                  # doctest: +SKIP
-    >>> pk.judge(pk.load_model("gpt2"), suite).accuracy                     # doctest: +SKIP
-    0.93
+    >>> judged = pk.judge(pk.load_model("gpt2"), pk.load_suite("agreement"))  # doctest: +SKIP
+    >>> judged.accuracy, judged.left_out                                      # doctest: +SKIP
     """
     named = [one for one in baselines if isinstance(one, str)]
     given = [one for one in baselines if not isinstance(one, str)]
