@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from probekit.cli.common import device_option, json_option, progress, say
-from probekit.cli.run import report_of, work_options
+from probekit.cli.common import device_option, json_option
+from probekit.cli.run import do_plan, report_of, work_options
 
 
 @click.command(name="judge")
@@ -41,7 +41,6 @@ def command(suites: tuple[str, ...], models: tuple[str, ...], as_json: bool, **g
     from pathlib import Path
 
     from probekit.experiment.plan import check_plan
-    from probekit.experiment.run import run_plan
     from probekit.probing.pictures import slug
 
     about = {key: given[key] for key in ("data", "append", "capital") if given[key] is not None}
@@ -70,14 +69,4 @@ def command(suites: tuple[str, ...], models: tuple[str, ...], as_json: bool, **g
         "analysis": [analysis],
     }
     plan = check_plan(document, "command line")
-    with progress() as show:
-        run = run_plan(
-            plan,
-            fresh=given["fresh"],
-            jobs=given["jobs"],
-            engine=given["engine"],
-            runs=given["runs"],
-            progress=show,
-            say=say,
-        )
-    return report_of(run, as_json)
+    return report_of(do_plan(plan, given), as_json)

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from probekit.cli.common import device_option, format_option, json_option, progress, say
-from probekit.cli.run import report_of, work_options
+from probekit.cli.common import device_option, format_option, json_option
+from probekit.cli.run import do_plan, report_of, work_options
 
 
 @click.command(name="probe")
@@ -43,7 +43,6 @@ def command(
 
     from probekit.data.read_corpus import check_format, guess_format
     from probekit.experiment.plan import check_plan
-    from probekit.experiment.run import run_plan
     from probekit.probing.pictures import slug
 
     layers = given["layers"]
@@ -67,17 +66,7 @@ def command(
         ],
     }
     plan = check_plan(document, "command line")
-    with progress() as show:
-        run = run_plan(
-            plan,
-            fresh=given["fresh"],
-            jobs=given["jobs"],
-            engine=given["engine"],
-            runs=given["runs"],
-            progress=show,
-            say=say,
-        )
-    return report_of(run, as_json)
+    return report_of(do_plan(plan, given), as_json)
 
 
 def _numbers(text: str) -> list[float]:

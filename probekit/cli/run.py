@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from probekit.cli.common import device_option, emit, json_option, options, progress, say
 
 if TYPE_CHECKING:
+    from probekit.experiment.plan import Plan
     from probekit.results.run import Run
 
 work_options = options(
@@ -47,7 +49,7 @@ def command(
     The same command again continues an interrupted run and reports a finished one.
     """
     from probekit.experiment.plan import check_plan, load_plan
-    from probekit.experiment.run import preview, run_plan
+    from probekit.experiment.run import preview
 
     plan, _, text = load_plan(experiment, overrides)
     if device is not None:
@@ -62,10 +64,18 @@ def command(
         else:
             click.echo("\n".join(lines))
         return 0
-    with progress() as show:
-        run = run_plan(plan, text, fresh=fresh, jobs=jobs, engine=engine, runs=runs, progress=show, say=say)
+    run = do_plan(plan, {"fresh": fresh, "jobs": jobs, "engine": engine, "runs": runs}, text)
     code = report_of(run, as_json)
     return 3 if claims and run.info.get("claims_not_held") else code
+
+
+def do_plan(plan: Plan, given: Mapping[str, Any], text: str = "") -> Run:
+    """Run a plan as the work options say, showing how far it is."""
+    from probekit.experiment.run import run_plan
+
+    options = {key: given[key] for key in ("fresh", "jobs", "engine", "runs")}
+    with progress() as show:
+        return run_plan(plan, text, progress=show, say=say, **options)
 
 
 def report_of(run: Run, as_json: bool) -> int:
