@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from probekit.cli.report import command
+from probekit.cli import cli
 from probekit.errors import ConfigError, DataError
 from probekit.results.measurement import Measurement
 from probekit.results.run import Run
@@ -25,7 +25,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_experiment_s_latest_run(runs: Path) -> None:
-    found = CliRunner().invoke(command, ["quick"])
+    found = CliRunner().invoke(cli, ["report", "quick"])
     assert found.exit_code == 0
     page = runs / "quick" / "20260102T0-b" / "report" / "index.html"
     assert found.stdout == f"{page}\n"
@@ -33,7 +33,7 @@ def test_an_experiment_s_latest_run(runs: Path) -> None:
 
 
 def test_several_runs_into_a_folder(tmp_path: Path) -> None:
-    found = CliRunner().invoke(command, ["quick", "slow", "-o", "out", "--json"])
+    found = CliRunner().invoke(cli, ["report", "quick", "slow", "-o", "out", "--json"])
     assert json.loads(found.stdout)["pages"] == [
         str(tmp_path / "out" / name / "index.html") for name in ("quick-20260102T0-b", "slow-20260101T0-c")
     ]
@@ -43,16 +43,16 @@ def test_several_runs_into_a_folder(tmp_path: Path) -> None:
 def test_open(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
-    assert CliRunner().invoke(command, ["quick", "--open"]).exit_code == 0
+    assert CliRunner().invoke(cli, ["report", "quick", "--open"]).exit_code == 0
     assert opened[0].startswith("file://")
 
 
 def test_an_unknown_run() -> None:
-    found = CliRunner().invoke(command, ["quik"])
+    found = CliRunner().invoke(cli, ["report", "quik"])
     assert isinstance(found.exception, ConfigError)
     assert "did you mean 'quick'" in str(found.exception)
 
 
 def test_a_damaged_run(runs: Path) -> None:
     (runs / "slow" / "20260101T0-c" / "run.json").write_text("{")
-    assert isinstance(CliRunner().invoke(command, ["slow"]).exception, DataError)
+    assert isinstance(CliRunner().invoke(cli, ["report", "slow"]).exception, DataError)

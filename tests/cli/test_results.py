@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from probekit.cli.results import command
+from probekit.cli import cli
 from probekit.errors import ConfigError, DataError
 from probekit.results.measurement import Measurement
 from probekit.results.outcomes import Outcomes
@@ -39,7 +39,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def call(*arguments: str) -> Result:
-    return CliRunner().invoke(command, list(arguments))
+    return CliRunner().invoke(cli, ["results", *arguments])
 
 
 def test_list(runs: Path) -> None:
