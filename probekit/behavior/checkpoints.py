@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probekit.behavior.answers import Answers, answer_suite
-from probekit.behavior.finder import Finder, slug
+from probekit.behavior.finder import Finder
 from probekit.behavior.judge import Judgement, assemble
 from probekit.behavior.questions import ask_suite
 from probekit.behavior.rows import About, spoken_clusters
@@ -24,7 +24,7 @@ from probekit.models.load import load_model
 from probekit.models.scoring import make_scorer
 from probekit.models.scoring.masked import Pll
 from probekit.models.scoring.pieces import BosRule
-from probekit.results.formats import format_interval, format_score
+from probekit.results.formats import format_interval, format_score, slug
 from probekit.results.measurement import Measurement, tidy
 from probekit.results.panel import Panel
 

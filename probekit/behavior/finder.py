@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from probekit.behavior.groups import natural
@@ -16,18 +15,6 @@ CONTROLS = {
     "random-twin": ("random twins (mean)", "twin"),
 }
 """How a system is called in a figure, and drawn."""
-
-
-def slug(*parts: str) -> str:
-    """A file name made of names: lower case, anything but letters, digits and dots becomes a hyphen.
-
-    Of a path only its last part counts, and of a long part its last 40 characters.
-
-    >>> slug("models/My Model", "blimp")
-    'my-model-blimp'
-    """
-    short = [part.rstrip("/").rpartition("/")[2][-40:] for part in parts]
-    return re.sub(r"[^a-z0-9.]+", "-", "-".join(short).lower()).strip("-.") or "x"
 
 
 def spoken_name(model: str) -> str:

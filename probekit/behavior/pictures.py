@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probekit.behavior.finder import CONTROLS, Finder, slug, spoken_name
+from probekit.behavior.finder import CONTROLS, Finder, spoken_name
 from probekit.behavior.items import extremes, spoken_texts
 from probekit.behavior.questions import Questions
 from probekit.behavior.rows import About, spoken_clusters
@@ -16,7 +16,7 @@ from probekit.behavior.summary import chance, sentence
 from probekit.behavior.systems import System
 from probekit.behavior.verdicts import LABELS
 from probekit.data.suite import Suite
-from probekit.results.formats import format_interval
+from probekit.results.formats import format_interval, slug
 from probekit.results.measurement import Measurement
 from probekit.results.panel import Panel
 

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from probekit.behavior.finder import slug, spoken_name
+from probekit.behavior.finder import spoken_name
 from probekit.behavior.lens import Read, head_of, is_normed, read_places
 from probekit.errors import ConfigError, DataError
 from probekit.glossary import Progress, silent
 from probekit.maths.resampling import mean_interval
 from probekit.models.scoring import make_scorer
 from probekit.results.bundle import load_bundle, save_bundle
+from probekit.results.formats import slug
 from probekit.results.measurement import Measurement
 from probekit.results.panel import Panel
 

@@ -41,7 +41,7 @@ def command(suites: tuple[str, ...], models: tuple[str, ...], as_json: bool, **g
     from pathlib import Path
 
     from probekit.experiment.plan import check_plan
-    from probekit.probing.pictures import slug
+    from probekit.results.formats import slug
 
     about = {key: given[key] for key in ("data", "append", "capital") if given[key] is not None}
     if given["form"] is not None:

@@ -43,7 +43,7 @@ def command(
 
     from probekit.data.read_corpus import check_format, guess_format
     from probekit.experiment.plan import check_plan
-    from probekit.probing.pictures import slug
+    from probekit.results.formats import slug
 
     layers = given["layers"]
     form = check_format(data_format) if data_format else guess_format(list(data))

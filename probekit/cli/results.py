@@ -93,7 +93,8 @@ def show_command(run_name: str, everything: bool, as_json: bool) -> None:
 def compare_command(before: str, after: str, metric: str | None, seed: int, as_json: bool) -> None:
     """Compare the cells that two runs share: B minus A, paired by unit.
 
-    Intervals resample sentences; p-values are corrected over the cells (Holm).
+    Intervals resample sentences or clusters of items; p-values are corrected over the cells (Holm). Runs of one model
+    each share cells whatever the models are called.
     """
     from probekit.results.compare import compare_runs
     from probekit.results.find import find_run
@@ -106,12 +107,12 @@ def compare_command(before: str, after: str, metric: str | None, seed: int, as_j
     lines = [
         [
             cell, one.before, one.after, one.difference, format_interval(one.low, one.high),
-            row.p_adjusted, one.n, one.n_left_out,
+            row.p_adjusted, one.mcnemar_p, one.n, one.n_left_out,
         ]
         for cell, one, row in found
     ]  # fmt: skip
-    columns = ["cell", "A", "B", "B - A", "95% interval", "p (Holm)", "n", "left out"]
-    _show_table(columns, lines, ["text", "score", "score", "score", "text", "p", "int", "int"])
+    columns = ["cell", "A", "B", "B - A", "95% interval", "p (Holm)", "McNemar", "n", "left out"]
+    _show_table(columns, lines, ["text", "score", "score", "score", "text", "p", "p", "int", "int"])
 
 
 @command.command("export")

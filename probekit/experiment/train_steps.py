@@ -65,7 +65,7 @@ def train_planned(work: Work, home: Path) -> None:
 
 def _result(planned: ModelPlan, folder: Path, run: str, question: str) -> TrainingResult:
     from probekit.models.training.trained import open_trained
-    from probekit.probing.pictures import slug
+    from probekit.results.formats import slug
 
     trained = open_trained(folder)
     score: Mapping[str, Any] = trained.record["score"]

@@ -56,7 +56,7 @@ class Work:
 
     def name_of(self, *parts: str) -> str:
         """A file name made of words, told apart from every other of this run."""
-        from probekit.probing.pictures import slug
+        from probekit.results.formats import slug
 
         name = slug(*parts)
         number = 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from probekit.maths.scores import confusion
 from probekit.probing.layer import LayerResult
 from probekit.probing.problem import ProbeProblem
 from probekit.probing.rows import About, Scores, label_f1
-from probekit.results.formats import format_interval, format_p, format_score
+from probekit.results.formats import format_interval, format_p, format_score, slug
 from probekit.results.measurement import Measurement
 from probekit.results.panel import Panel
 
@@ -37,18 +36,6 @@ CONTROL_NAMES = {
 }
 MOST_LABELS = 25
 MOST_CLASSES = 20
-
-
-def slug(*parts: str) -> str:
-    """A file name made of names: lower case, anything but letters, digits and dots becomes a hyphen.
-
-    Of a path only its last part counts, and of a long part its last 40 characters.
-
-    >>> slug("models/My Model", "upos")
-    'my-model-upos'
-    """
-    short = [part.rstrip("/").rpartition("/")[2][-40:] for part in parts]
-    return re.sub(r"[^a-z0-9.]+", "-", "-".join(short).lower()).strip("-.") or "x"
 
 
 def make_panels(

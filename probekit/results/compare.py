@@ -11,6 +11,7 @@ from probekit.errors import DataError
 from probekit.maths.mcnemar import mcnemar_exact
 from probekit.maths.resampling import describe_interval, holm, paired_score_difference
 from probekit.maths.scores import score
+from probekit.results.formats import slug
 from probekit.results.measurement import Measurement
 from probekit.results.outcomes import Outcomes
 from probekit.results.run import Run
@@ -136,16 +137,19 @@ def compare_runs(
 ) -> list[tuple[str, Comparison, Measurement]]:
     """Compare every cell that two runs share by name; p adjusted by Holm over all of them.
 
-    Returns (cell, comparison, row). Raises DataError where no cell is shared.
+    Runs of one model each, of different names, share what their cells are called without the model's name. Returns
+    (cell, comparison, row). Raises DataError where no cell is shared.
     """
-    cells = [cell for cell in before.cells() if cell in set(after.cells())]
+    named = [{cell: cell for cell in run.cells()} for run in (before, after)]
+    if not named[0].keys() & named[1].keys():
+        named = [_without_model(run) for run in (before, after)]
+    cells = [cell for cell in named[0] if cell in named[1]]
     if not cells:
         raise DataError(f"{before.path} and {after.path} have no cell of the same name to compare")
     found = []
     for cell in cells:
-        comparison = compare(
-            before.outcomes(cell), after.outcomes(cell), metric=metric, seed=seed, resamples=resamples
-        )
+        sides = [run.outcomes(names[cell]) for run, names in zip((before, after), named, strict=True)]
+        comparison = compare(*sides, metric=metric, seed=seed, resamples=resamples)
         found.append((cell, comparison))
     adjusted = holm(np.array([comparison.p for _, comparison in found]))
     rows = []
@@ -155,6 +159,14 @@ def compare_runs(
             (cell, comparison, replace(row, p_adjusted=p, family_size=int((~np.isnan(adjusted)).sum())))
         )
     return rows
+
+
+def _without_model(run: Run) -> dict[str, str]:
+    """Name of a cell without its model -> its name, in a run of one model; empty where there are several."""
+    info = run.info if (run.path / "run.json").is_file() else {}
+    models = [str(one.get("name", "")) for one in info.get("models") or () if one.get("kind") != "random"]
+    prefix = slug(models[0]) + "-" if len(models) == 1 else ""
+    return {cell.removeprefix(prefix): cell for cell in run.cells() if prefix and cell.startswith(prefix)}
 
 
 def _recode(codes: Array, labels: tuple[str, ...], union: list[str]) -> Array:

@@ -1,8 +1,9 @@
-"""Numbers as people read them. A rounded number never says 0 or 1 unless that is exactly true."""
+"""Numbers as people read them (a rounded one never says 0 or 1 unless that is true), and names as files bear them."""
 
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 NOTHING = "–"
@@ -100,3 +101,15 @@ def format_cell(value: Any, how: str) -> str:
     if how == "text" or not isinstance(value, int | float):
         return str(value)
     return {"int": format_count, "score": format_score, "p": format_p, "seconds": format_seconds}[how](value)
+
+
+def slug(*parts: str) -> str:
+    """A file name made of names: lower case, anything but letters, digits and dots becomes a hyphen.
+
+    Of a path only its last part counts, and of a long part its last 40 characters.
+
+    >>> slug("models/My Model", "upos")
+    'my-model-upos'
+    """
+    short = [part.rstrip("/").rpartition("/")[2][-40:] for part in parts]
+    return re.sub(r"[^a-z0-9.]+", "-", "-".join(short).lower()).strip("-.") or "x"

@@ -9,6 +9,7 @@ import pytest
 
 from probekit.errors import DataError
 from probekit.results.compare import compare, compare_runs
+from probekit.results.formats import slug
 from probekit.results.outcomes import Outcomes
 from probekit.results.run import Run
 
@@ -72,6 +73,18 @@ def test_runs_share_cells_and_holm_counts_them(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match="no cell of the same name"):
         compare_runs(runs[0], Run(tmp_path / "empty"))
+
+
+def test_runs_of_two_models_share_what_is_called_alike_without_them(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    runs = [Run(tmp_path / name) for name in ("one", "other")]
+    for run, model in zip(runs, ("models/My Model", "gpt2"), strict=True):
+        twin = {"name": f"{model}#twin-0", "kind": "random"}
+        run.write_info({"models": [{"name": model, "kind": "pretrained"}, twin]})
+        run.add_outcomes(f"{slug(model)}-linzen.model", make(rng.random(120) < 0.7))
+    [(cell, comparison, _)] = compare_runs(*runs)
+    assert cell == "linzen.model"
+    assert comparison.n == 120
 
 
 def test_units_that_one_side_alone_answered_are_counted_and_tested_exactly() -> None:
