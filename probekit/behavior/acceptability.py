@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from probekit.behavior.questions import Questions
-from probekit.behavior.rows import About, base_row, spoken_interval, spoken_rule
+from probekit.behavior.rows import base_row, spoken_interval, spoken_rule
 from probekit.behavior.systems import System
 from probekit.behavior.verdicts import acceptability, clusters
 from probekit.data.suite import Suite
 from probekit.maths.ranks import auc_interval
-from probekit.results.measurement import Measurement
+from probekit.results.measurement import About, Measurement
 
 SCORES = ("sum", "mean")
 """Of the log-probability of a sentence: as it is, and per piece."""

@@ -15,7 +15,7 @@ from probekit.behavior.answers import Answers, answer_suite
 from probekit.behavior.finder import Finder
 from probekit.behavior.judge import Judgement, assemble
 from probekit.behavior.questions import ask_suite
-from probekit.behavior.rows import About, spoken_clusters
+from probekit.behavior.rows import spoken_clusters
 from probekit.behavior.summary import chance
 from probekit.data.suite import Suite
 from probekit.errors import ConfigError, DataError
@@ -25,7 +25,7 @@ from probekit.models.scoring import make_scorer
 from probekit.models.scoring.masked import Pll
 from probekit.models.scoring.pieces import BosRule
 from probekit.results.formats import format_interval, format_score, slug
-from probekit.results.measurement import Measurement, tidy
+from probekit.results.measurement import About, Measurement, tidy
 from probekit.results.panel import Panel
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from probekit.behavior.items import items_table
 from probekit.behavior.lens import layer_answers
 from probekit.behavior.pictures import make_panels
 from probekit.behavior.questions import Questions, ask_suite
-from probekit.behavior.rows import About, make_rows
+from probekit.behavior.rows import make_rows
 from probekit.behavior.summary import sentence
 from probekit.behavior.systems import System, gather, majority_number
 from probekit.behavior.verdicts import outcomes_of
@@ -27,7 +27,7 @@ from probekit.models.model import Model
 from probekit.models.scoring import Scorer, make_scorer
 from probekit.models.scoring.masked import Pll
 from probekit.models.scoring.pieces import BosRule
-from probekit.results.measurement import Measurement, tidy
+from probekit.results.measurement import About, Measurement, tidy
 from probekit.results.outcomes import Outcomes
 from probekit.results.panel import Panel
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from probekit.behavior.finder import CONTROLS, Finder, spoken_name
 from probekit.behavior.items import extremes, spoken_texts
 from probekit.behavior.questions import Questions
-from probekit.behavior.rows import About, spoken_clusters
+from probekit.behavior.rows import spoken_clusters
 from probekit.behavior.summary import chance, sentence
 from probekit.behavior.systems import System
 from probekit.behavior.verdicts import LABELS
 from probekit.data.suite import Suite
 from probekit.results.formats import format_interval, slug
-from probekit.results.measurement import Measurement
+from probekit.results.measurement import About, Measurement
 from probekit.results.panel import Panel
 
 Array = NDArray[Any]

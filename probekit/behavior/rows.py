@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from probekit.maths.exact import all_or_none_interval
 from probekit.maths.mcnemar import mcnemar_exact
 from probekit.maths.resampling import Interval, holm, mean_interval
 from probekit.maths.sign_flips import sign_flip_p
-from probekit.results.measurement import Measurement
+from probekit.results.measurement import About, Measurement
 
 Array = NDArray[Any]
 
@@ -28,17 +28,6 @@ SIGN_FLIPS = "; p: sign flips by {clusters}, two-sided"
 EXACT = "exact binomial over {clusters}, 95%: every item was answered alike"
 UNPAIRED = "unpaired "
 PAIRED = "paired "
-
-
-@dataclass(frozen=True)
-class About:
-    """What every row of a judgement says alike."""
-
-    run: str = ""
-    question: str = ""
-    corpus: str = ""
-    model: str = ""
-    model_kind: str = "pretrained"
 
 
 def make_rows(

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from probekit.behavior.finder import CONTROLS, Finder, spoken_name
 from probekit.behavior.questions import Questions
-from probekit.behavior.rows import About, spoken_rule
+from probekit.behavior.rows import spoken_rule
 from probekit.behavior.systems import System
 from probekit.data.suite import Suite
 from probekit.results.formats import format_interval, format_p, format_score
-from probekit.results.measurement import Measurement
+from probekit.results.measurement import About, Measurement
 
 
 def sentence(

@@ -13,9 +13,9 @@ from probekit.experiment.plan import JudgePlan, ModelPlan, Plan, SuitePlan
 from probekit.experiment.work import Work, label_of
 
 if TYPE_CHECKING:
-    from probekit.behavior.rows import About
     from probekit.data.suite import Suite
     from probekit.glossary import ModelKind
+    from probekit.results.measurement import About
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class JudgeSteps:
 
     def about(self, planned: ModelPlan, kind: ModelKind, one: WantedSuite) -> About:
         """What every row of a judgement says of it."""
-        from probekit.behavior.rows import About
+        from probekit.results.measurement import About
 
         return About(
             run=self.work.run.path.name,

@@ -135,8 +135,8 @@ class ProbeSteps:
     def assemble(self, model: Model, planned: ModelPlan, groups: Groups) -> None:
         from probekit.probing.layer import LayerResult
         from probekit.probing.problem import ProbeProblem
-        from probekit.probing.rows import About
         from probekit.probing.sweep import assemble, layer_outcomes
+        from probekit.results.measurement import About
 
         work = self.work
         about = About(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from probekit.maths.scores import confusion
 from probekit.probing.layer import LayerResult
 from probekit.probing.problem import ProbeProblem
-from probekit.probing.rows import About, Scores, label_f1
+from probekit.probing.rows import Scores, label_f1
 from probekit.results.formats import format_interval, format_p, format_score, slug
-from probekit.results.measurement import Measurement
+from probekit.results.measurement import About, Measurement
 from probekit.results.panel import Panel
 
 Array = NDArray[Any]

@@ -17,7 +17,7 @@ from probekit.maths.sign_flips import sign_flip_p
 from probekit.probing.layer import LayerResult
 from probekit.probing.problem import ProbeProblem
 from probekit.probing.scoring import Scored, difference_of, interval_of, scored
-from probekit.results.measurement import Measurement
+from probekit.results.measurement import About, Measurement
 
 Array = NDArray[Any]
 
@@ -26,18 +26,6 @@ EXACT = "exact binomial over sentences, 95%: every unit was answered alike"
 NOT_DEFINED = (
     "not defined: a test sentence's text does not occur in train, so its control label cannot be learned"
 )
-
-
-@dataclass(frozen=True)
-class About:
-    """What every row of a sweep says alike."""
-
-    run: str = ""
-    question: str = ""
-    corpus: str = ""
-    model: str = ""
-    model_kind: str = "pretrained"
-    site: str = "hidden"
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from probekit.probing.fitting import is_random
 from probekit.probing.layer import LayerResult, probe_layer
 from probekit.probing.pictures import make_panels, sentence
 from probekit.probing.problem import ProbeProblem, check_same_rows, pose
-from probekit.probing.rows import About, Scores, make_rows, score_all
-from probekit.results.measurement import Measurement, tidy
+from probekit.probing.rows import Scores, make_rows, score_all
+from probekit.results.measurement import About, Measurement, tidy
 from probekit.results.outcomes import Outcomes
 from probekit.results.panel import Panel
 

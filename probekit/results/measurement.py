@@ -96,6 +96,18 @@ class Measurement:
         return cls(**row)
 
 
+@dataclass(frozen=True)
+class About:
+    """What every row of an analysis says alike."""
+
+    run: str = ""
+    question: str = ""
+    corpus: str = ""
+    model: str = ""
+    model_kind: str = "pretrained"
+    site: str = "hidden"
+
+
 def tidy(rows: Iterable[Measurement]) -> pandas.DataFrame:
     """The rows as a pandas table, one column per field; seeds spelt "control=1 probe=0"."""
     import pandas

@@ -9,11 +9,10 @@ import pytest
 
 from probekit.behavior.answers import Answers, answer_suite
 from probekit.behavior.judge import Judgement, assemble, judge
-from probekit.behavior.rows import About
 from probekit.data.suite import Item, pair_suite, sentence_pair
 from probekit.errors import ConfigError
 from probekit.maths.mcnemar import mcnemar_exact
-from probekit.results.measurement import Measurement
+from probekit.results.measurement import About, Measurement
 from tests.behavior.stand_ins import Told, acceptability, agreement, listed, pairs, regions
 
 NONE = {"baselines": (), "resamples": 200}

@@ -11,9 +11,8 @@ from sklearn.metrics import f1_score
 from probekit.estimators.linear import LinearProbe, LinearProbeRegressor
 from probekit.probing.layer import probe_layer
 from probekit.probing.problem import ProbeProblem
-from probekit.probing.rows import About
 from probekit.probing.sweep import Sweep, assemble
-from probekit.results.measurement import Measurement
+from probekit.results.measurement import About, Measurement
 from tests.probing.planted import planted
 
 
