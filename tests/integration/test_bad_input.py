@@ -327,6 +327,7 @@ def test_a_closed_pipe_and_a_full_output_are_quiet(unbuffered: str, monkeypatch:
 
 INTERRUPTED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
 from probekit.experiment import cells, probe_steps
 do_cell = cells.do_cell
 def do_one_then_interrupt(cell):
