@@ -19,7 +19,7 @@ FLOORS = [
     {"estimators"},
     {"models"},
     {"activations"},
-    {"probing", "behavior"},
+    {"probing", "behavior", "erasure"},
     {"experiment"},
     {"cli"},
 ]
