@@ -12,20 +12,10 @@ from pydantic import Field, model_validator
 
 from probekit.data.strict import Strict, check_table, read_toml, set_key
 from probekit.errors import ConfigError, did_you_mean
+from probekit.experiment.plan_paths import CORPUS_FILES, resolve_paths
 from probekit.results.measurement import Measurement
 
-CORPUS_SOURCES = (
-    "conllu",
-    "columns",
-    "table",
-    "cola",
-    "trec",
-    "sst",
-    "text",
-    "hub",
-    "generated",
-    "agreement",
-)
+CORPUS_SOURCES = (*CORPUS_FILES, "hub", "generated", "agreement")
 PROBES = ("linear", "mlp")
 
 
@@ -187,6 +177,65 @@ class JudgePlan(Strict):
         return [SuitePlan(suite=one) if isinstance(one, str) else one for one in self.suites]
 
 
+class EraseSeedPlan(Strict):
+    """The first random erasure's seed, and how many starts each MLP probe has."""
+
+    erasure: int = 0
+    probe: int = Field(default=1, ge=1)
+
+
+class ErasePlan(Strict):
+    """Erase concepts layer by layer, then probe and judge again, beside random erasures of the same rank."""
+
+    kind: Literal["erase"]
+    concepts: list[str] = Field(min_length=1)
+    at: Literal["word", "prediction"] = "word"
+    layers: Literal["all"] | list[int | str] = "all"
+    site: Literal["hidden", "attention_output", "mlp"] = "hidden"
+    pool: Literal["first", "last", "mean", "max"] = "mean"
+    methods: list[Literal["leace", "inlp", "rlace", "mean", "pca", "random", "random-norm"]] = Field(
+        default=["leace", "random"]
+    )
+    control_concepts: list[str] = Field(default=[])
+    neighbours: list[str] = Field(default=[])
+    suites: list[str | SuitePlan] = Field(default=[])
+    scrub: bool = False
+    random_draws: int = Field(default=5, ge=1)
+    neutral: int = Field(
+        default=200, ge=0, description="dev sentences for KL and perplexity; 0 measures none"
+    )
+    probes: list[Literal["linear", "mlp"]] = Field(default=["linear", "mlp"], min_length=1)
+    strength: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    bos: Literal["auto", "with", "without"] = "auto"
+    pll: Literal["within_word_l2r", "original"] = "within_word_l2r"
+    seeds: EraseSeedPlan = EraseSeedPlan()
+    bootstrap: int = Field(default=1000, ge=100)
+
+    @property
+    def chosen(self) -> list[SuitePlan]:
+        """Every suite as a table."""
+        return [SuitePlan(suite=one) if isinstance(one, str) else one for one in self.suites]
+
+    @property
+    def erasers(self) -> list[str]:
+        """The methods that erase the concept itself."""
+        return [method for method in dict.fromkeys(self.methods) if not method.startswith("random")]
+
+    @model_validator(mode="after")
+    def _something_to_erase(self) -> ErasePlan:
+        if not self.erasers:
+            raise ValueError(
+                "methods has random erasures only; name one that erases the concept, such as 'leace'"
+            )
+        if not self.layers:
+            raise ValueError("layers is empty; write 'all', or a list such as [0, 3]")
+        named = [*self.concepts, *self.control_concepts]
+        doubled = sorted({name for name in named if named.count(name) > 1})
+        if doubled:
+            raise ValueError(f"{doubled[0]!r} stands twice among concepts and control_concepts")
+        return self
+
+
 class ClaimPlan(Strict):
     """What the experiment claims of one of its own measurements: which row, and what its value must be.
 
@@ -216,7 +265,9 @@ class Plan(Strict):
     question: Question = Question()
     corpus: CorpusPlan | None = None
     model: list[ModelPlan] = Field(min_length=1)
-    analysis: list[Annotated[ProbePlan | JudgePlan, Field(discriminator="kind")]] = Field(min_length=1)
+    analysis: list[Annotated[ProbePlan | JudgePlan | ErasePlan, Field(discriminator="kind")]] = Field(
+        min_length=1
+    )
     claim: list[ClaimPlan] = Field(default=[])
 
     @property
@@ -227,10 +278,15 @@ class Plan(Strict):
     def judges(self) -> list[JudgePlan]:
         return [one for one in self.analysis if isinstance(one, JudgePlan)]
 
+    @property
+    def erasures(self) -> list[ErasePlan]:
+        return [one for one in self.analysis if isinstance(one, ErasePlan)]
+
     @model_validator(mode="after")
-    def _probes_need_a_corpus(self) -> Plan:
-        if self.probes and self.corpus is None:
-            raise ValueError("an analysis of kind 'probe' reads a corpus; add a [corpus] table")
+    def _some_need_a_corpus(self) -> Plan:
+        kind = "probe" if self.probes else "erase" if self.erasures else ""
+        if kind and self.corpus is None:
+            raise ValueError(f"an analysis of kind {kind!r} reads a corpus; add a [corpus] table")
         names = [model.name for model in self.model]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled and any(model.train for model in self.model if model.name in doubled):
@@ -252,8 +308,7 @@ def load_plan(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Plan, 
     file = find_experiment(source)
     document, text = read_toml(file)
     document.setdefault("name", file.parent.name if file.name == "experiment.toml" else file.stem)
-    for resolve in (_resolve_paths, _resolve_model_paths, _resolve_suite_paths):
-        resolve(document, file.parent)
+    resolve_paths(document, file.parent)
     for override in overrides:
         set_key(document, override, one_of={"corpus": CORPUS_SOURCES})
     return check_plan(document, str(file)), file.parent, text
@@ -288,54 +343,3 @@ def built_in_experiments() -> dict[str, Path]:
         for file in sorted(folder.glob("*/experiment.toml")):
             found.setdefault(file.parent.name, file)
     return found
-
-
-def _resolve_paths(document: dict[str, Any], folder: Path) -> None:
-    """Paths in the file are relative to the file."""
-    corpus = document.get("corpus")
-    if not isinstance(corpus, dict):
-        return
-    for name in CORPUS_SOURCES[:7]:
-        given = corpus.get(name)
-        if isinstance(given, str):
-            corpus[name] = str(folder / given)
-        elif isinstance(given, list):
-            corpus[name] = [str(folder / item) if isinstance(item, str) else item for item in given]
-
-
-def _resolve_model_paths(document: dict[str, Any], folder: Path) -> None:
-    models = document.get("model")
-    for model in models if isinstance(models, list) else []:
-        if not isinstance(model, dict):
-            continue
-        name, config = model.get("name"), model.get("train")
-        if isinstance(name, str) and name.startswith("."):
-            model["name"] = str(folder / name)
-        if isinstance(config, str):
-            model["train"] = str(folder / config)
-
-
-def _resolve_suite_paths(document: dict[str, Any], folder: Path) -> None:
-    """A suite with a slash or an ending is a path; data and baseline texts always are."""
-    analyses = document.get("analysis")
-    for analysis in analyses if isinstance(analyses, list) else []:
-        if not isinstance(analysis, dict) or analysis.get("kind") != "judge":
-            continue
-        if isinstance(analysis.get("suites"), list):
-            analysis["suites"] = [_suite_path(one, folder) for one in analysis["suites"]]
-        texts = analysis.get("baseline_text")
-        if isinstance(texts, str):
-            analysis["baseline_text"] = str(folder / texts)
-        elif isinstance(texts, list):
-            analysis["baseline_text"] = [str(folder / one) if isinstance(one, str) else one for one in texts]
-
-
-def _suite_path(one: Any, folder: Path) -> Any:
-    if isinstance(one, str):
-        return str(folder / one) if "/" in one or one.endswith((".toml", ".jsonl", ".json", ".tsv")) else one
-    if isinstance(one, dict):
-        known = {key: value for key, value in one.items() if key != "data"}
-        if isinstance(one.get("data"), str):
-            known["data"] = str(folder / one["data"])
-        return known | {"suite": _suite_path(one.get("suite"), folder)}
-    return one
