@@ -39,6 +39,7 @@ _HOMES = {
     "make_scorer": "probekit.models.scoring.make",
     "perplexity": "probekit.behavior.perplexity",
     "plot": "probekit.report.plot",
+    "prediction_units": "probekit.activations.places",
     "probe_layers": "probekit.probing.sweep",
     "random_twin": "probekit.models.twins",
     "random_twins": "probekit.models.twins",

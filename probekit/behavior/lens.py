@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,17 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from probekit.activations.activations import Activations
-from probekit.activations.extract import run_extraction
-from probekit.activations.plan import plan_extraction
-from probekit.activations.recipe import Options
+from probekit.activations.places import Read, read_places
 from probekit.behavior.answers import Answers, collect
 from probekit.behavior.questions import Questions, ask_suite
-from probekit.data.corpus import Corpus
-from probekit.data.sentence import Sentence
-from probekit.errors import DataError, ModelError
+from probekit.errors import ModelError
 from probekit.glossary import Progress, silent
-from probekit.models.align import COUNTED, Encoding
 from probekit.models.head import OutputHead, load_head
 from probekit.models.scoring import Queries, make_scorer
 from probekit.models.scoring.masked import Pll
@@ -54,18 +47,6 @@ class Lens(Protocol):
     def check(self, model: Model, layers: Sequence[str]) -> None:
         """Raise ConfigError unless it was made for this model and these layers."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class Read:
-    """Stored states at chosen places of given inputs: ``row`` leads from each place asked for to its row."""
-
-    acts: Activations
-    row: Array
-
-    def states(self, layer: str, device: torch.device) -> torch.Tensor:
-        """The states of a layer at the places asked for, float32 ``[places, dim]``."""
-        return torch.from_numpy(self.acts.gather(layer, self.row)).to(device)
 
 
 def layer_answers(
@@ -148,61 +129,6 @@ def before_norm(states: torch.Tensor, layer: str, lens: Lens | None) -> torch.Te
 def is_normed(layer: str) -> bool:
     """Whether a layer has been through the final norm."""
     return layer.rpartition(".")[2] == "final"
-
-
-def read_places(
-    model: Model,
-    inputs: Sequence[Array],
-    number: Array,
-    position: Array,
-    layers: Sequence[str],
-    store: Store | str | Path | None = None,
-    progress: Progress = silent,
-) -> Read | None:
-    """Extract (or find in the store) the states at places (input number, position); None where there is no place."""
-    if not len(number):
-        return None
-    start = np.concatenate([[0], np.cumsum([len(ids) for ids in inputs])]).astype(np.int64)
-    place = start[number] + position
-    corpus = Corpus(
-        [Sentence(f"input-{i + 1}", (), "", ()) for i in range(len(inputs))], name="inputs of a lens"
-    )
-    encoding = encode_inputs(inputs, place)
-    options = Options(layers=layers, unit="piece", pool="none", dtype="float32")
-    plan = plan_extraction(model, corpus, options, encoding=encoding)
-    acts = run_extraction(plan, model, corpus, store=store, progress=progress)
-    row_of = np.full(int(start[-1]), -1, np.int64)
-    row_of[start[acts.index.sentence] + acts.index.number] = np.arange(acts.n_rows)
-    return Read(acts, row_of[place])
-
-
-def encode_inputs(inputs: Sequence[Array], place: Array) -> Encoding:
-    """Inputs as an encoding in which all places but those asked for are marked special, so that only these are kept.
-
-    `inputs` int32 arrays of pieces, each a sentence of its own; `place` int64, counted through all inputs.
-    """
-    lengths = np.array([len(ids) for ids in inputs], dtype=np.int64)
-    if not lengths.all():
-        raise DataError(f"input {int(np.argmin(lengths)) + 1} has no piece")
-    start = np.concatenate([[0], np.cumsum(lengths)])
-    special = np.ones(int(start[-1]), dtype=bool)
-    special[place] = False
-    none = np.zeros(0, np.int32)
-    return Encoding(
-        piece_ids=np.concatenate(list(inputs)).astype(np.int32),
-        input_start=start.astype(np.int64),
-        input_sentence=np.arange(len(inputs), dtype=np.int32),
-        special=special,
-        word_sentence=none,
-        word_index=none,
-        word_input=none,
-        word_first=none,
-        word_stop=none,
-        word_reason=none.astype(np.uint8),
-        sentence_reason=np.zeros(len(inputs), np.uint8),
-        counts=dict.fromkeys(COUNTED, 0)
-        | {"sentences": len(inputs), "inputs": len(inputs), "pieces": int(start[-1])},
-    )
 
 
 def head_of(model: Model) -> OutputHead:

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from probekit.activations.places import Read, read_places
 from probekit.behavior.finder import spoken_name
-from probekit.behavior.lens import Read, head_of, is_normed, read_places
+from probekit.behavior.lens import head_of, is_normed
 from probekit.errors import ConfigError, DataError
 from probekit.glossary import Progress, silent
 from probekit.maths.resampling import mean_interval

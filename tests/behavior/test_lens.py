@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from probekit.activations.places import encode_inputs, read_places
 from probekit.activations.plan import plan_extraction
 from probekit.activations.recipe import Options
 from probekit.behavior.answers import answer_suite
 from probekit.behavior.judge import judge
-from probekit.behavior.lens import encode_inputs, layer_answers, read_places
+from probekit.behavior.lens import layer_answers
 from probekit.data.corpus import Corpus
 from probekit.data.sentence import Sentence
 from probekit.data.suite import Condition, Item, Suite, pair_suite, sentence_pair, target_pair
