@@ -43,6 +43,7 @@ _HOMES = {
     "probe_layers": "probekit.probing.sweep",
     "random_twin": "probekit.models.twins",
     "random_twins": "probekit.models.twins",
+    "rank_neurons": "probekit.probing.neuron_ranking",
     "read_cola": "probekit.data.read_cola",
     "read_columns": "probekit.data.read_columns",
     "read_conllu": "probekit.data.read_conllu",
