@@ -218,7 +218,7 @@ def _ask_first_pieces(scorer: ModelScorer, corpus: Corpus, units: Units) -> tupl
 
 
 def _as_wholes(pieces: TextPieces, first: Array, last: Array) -> TextPieces:
-    """The pieces, each labelled word one word also where the tokenizer splits it (*U.S.*), so that it is masked whole."""
+    """The pieces, each labelled word one word also where the tokenizer splits it (*U.S.*): it is masked as a whole."""
     if not (pieces.words[first] != pieces.words[last]).any():
         return pieces
     new = np.ones(len(pieces), dtype=bool)

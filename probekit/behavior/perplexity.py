@@ -110,7 +110,7 @@ class Perplexity:
             sums = np.stack([self.bits[scored], getattr(self, per)[scored]], axis=1)
             if sums[:, 1].sum() > 0:
                 value, low, high = cluster_bootstrap(
-                    sums, partial(_quotient, raised=raised), resamples=self.resamples
+                    sums, partial(quotient, raised=raised), resamples=self.resamples
                 )
                 made = describe_interval(self.resamples) if np.isfinite(low) else ""
                 row = replace(
@@ -135,8 +135,8 @@ class Perplexity:
         what = "pseudo-perplexity" if self.pseudo else "perplexity"
         text = (
             f"{self.name} over {n}{f' of {self.corpus}' if self.corpus else ''}: {what} "
-            f"{_bounded(by_name['perplexity_per_piece'])} per piece, {_bounded(by_name['perplexity_per_word'])} per "
-            f"word, {_bounded(by_name['bits_per_character'])} bits per character. "
+            f"{bounded(by_name['perplexity_per_piece'])} per piece, {bounded(by_name['perplexity_per_word'])} per "
+            f"word, {bounded(by_name['bits_per_character'])} bits per character. "
         )
         if self.left_out:
             text += f"Left out: {self._spoken_left_out()}. "
@@ -149,7 +149,7 @@ class Perplexity:
             re.sub(r"[^a-z0-9.]+", "-", f"{self.name[-40:]}-{self.corpus[-40:]}".lower()).strip("-.") or "x"
         )
         cells = [
-            [row.metric.replace("_", " "), _bounded(row), row.n, row.n_left_out, row.reason]
+            [row.metric.replace("_", " "), bounded(row), row.n, row.n_left_out, row.reason]
             for row in self.rows
             if row.metric != "left_out"
         ]
@@ -192,7 +192,7 @@ class Perplexity:
         scored = ~np.isnan(self.bits)
         per, raised = METRICS[metric]
         total = np.array([self.bits[scored].sum(), getattr(self, per)[scored].sum()])
-        return float(_quotient(total, raised)) if total[1] else None
+        return float(quotient(total, raised)) if total[1] else None
 
     def _spoken_left_out(self) -> str:
         return ", ".join(f"{n:,} {reason}" for reason, n in self.left_out.items()) or "none"
@@ -240,7 +240,7 @@ def perplexity(
     >>> perplexity(pairs, ["the keys bark", "the dogs are here"])
     <Perplexity of 2-gram over 2 sentences: 4.58 per piece>
     """
-    found, ids, n_words, corpus = _texts(texts, split)
+    found, ids, n_words, corpus = named_texts(texts, split)
     if sources is not None and len(sources) != len(found):
         raise DataError(f"{len(sources)} sources for {len(found)} texts; give one for each")
     scorer: Scorer = (
@@ -268,8 +268,8 @@ def perplexity(
     )
 
 
-def _texts(texts: Sequence[str] | Corpus, split: str) -> tuple[list[str], list[str], list[int], str]:
-    """Texts, their names, how many words each has, and the name of the corpus."""
+def named_texts(texts: Sequence[str] | Corpus, split: str) -> tuple[list[str], list[str], list[int], str]:
+    """Texts, their names, how many words each has, and the name of the corpus. Raises as `perplexity`."""
     if isinstance(texts, str):
         raise ConfigError("texts must be a list of texts, not one text; write [text]")
     if isinstance(texts, Corpus):
@@ -282,18 +282,18 @@ def _texts(texts: Sequence[str] | Corpus, split: str) -> tuple[list[str], list[s
         raise ConfigError(f"split={split!r} is for a corpus; a list of texts has no splits, so leave it out")
     found = list(texts)
     if not found:
-        raise DataError("perplexity needs at least one text; the list is empty")
+        raise DataError("at least one text is needed; the list is empty")
     return found, [str(number) for number in range(1, len(found) + 1)], [len(t.split()) for t in found], ""
 
 
-def _quotient(total: Array, raised: bool) -> Array:
+def quotient(total: Array, raised: bool) -> Array:
     """Bits by units of float64[..., 2], or 2 to that power; NaN where there is no unit."""
     with np.errstate(divide="ignore", invalid="ignore"):
         each: Array = np.where(total[..., 1] > 0, total[..., 0] / total[..., 1], np.nan)
     return np.exp2(each) if raised else each
 
 
-def _bounded(row: Measurement) -> str:
+def bounded(row: Measurement) -> str:
     """A value with its bounds, to four figures."""
     if row.value is None:
         return "not defined"
