@@ -12,6 +12,8 @@ _HOMES = {
     "Activations": "probekit.activations.activations",
     "Corpus": "probekit.data.corpus",
     "Edit": "probekit.models.hooks.edit",
+    "Eraser": "probekit.erasure.eraser",
+    "Leace": "probekit.erasure.leace",
     "LinearProbe": "probekit.estimators.linear",
     "LinearProbeRegressor": "probekit.estimators.linear",
     "MLPProbe": "probekit.estimators.mlp",

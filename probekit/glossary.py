@@ -6,7 +6,10 @@ layer
     ``"0"`` is the output of the embedding, ``"i"`` the output of block i before any final norm, ``"final"`` the
     state after the final norm where a model has one. Encoder-decoders: ``"encoder.0"`` ..., ``"decoder.0"`` ...
 site
-    Where in a layer: ``hidden`` (so far the only one).
+    Where in a layer: ``hidden`` (the residual state itself), ``attention_output`` (the output of the output projection
+    of self-attention, before it joins the residual), ``heads`` (the input of that projection, split into heads),
+    ``mlp`` (the input of the down projection: the neurons after their activation, gated ones after the product).
+    The last three belong to a block, so they have no layer 0 and no ``final``.
 text form
     ``surface``: the model reads the running text; ``words``: it reads the corpus's words, pre-split.
 unit
@@ -25,8 +28,10 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 SPLITS = ("train", "dev", "test")
+SITES = ("hidden", "attention_output", "mlp", "heads")
 
 Layer: TypeAlias = str
+Site: TypeAlias = Literal["hidden", "attention_output", "mlp", "heads"]
 Unit: TypeAlias = Literal["word", "sentence", "piece"]
 TextForm: TypeAlias = Literal["surface", "words"]
 LengthPolicy: TypeAlias = Literal["truncate", "error", "window"]

@@ -13,6 +13,8 @@ from typing import Any
 from torch import nn
 from transformers import MODEL_MAPPING, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from probekit.errors import ConfigError
+
 HUGE = 1_000_000
 """tokenizer.model_max_length beyond this is transformers' way of saying "not known"."""
 
@@ -21,12 +23,26 @@ HUGE = 1_000_000
 class Family:
     """Facts of one architecture that cannot be seen on the module."""
 
+    attention: str = ""
+    """Path, inside one block, of the output projection of self-attention; empty where it is not known."""
+    mlp: str = ""
+    """Path, inside one block, of the down projection, which reads the neurons after their activation."""
     unbounded: bool = False
     """Relative positions without an end: any number of pieces can be read."""
 
 
+_BERT = Family("attention.output.dense", "output.dense")
+_LLAMA = Family("self_attn.o_proj", "mlp.down_proj")
+_BART = Family("self_attn.out_proj", "fc2")
+_T5 = Family("layer.0.SelfAttention.o", "layer.-1.DenseReluDense.wo", unbounded=True)
+
 FAMILIES = {
-    "t5": Family(unbounded=True),
+    "bert": _BERT,
+    "roberta": _BERT,
+    "gpt2": Family("attn.c_proj", "mlp.c_proj"),
+    "llama": _LLAMA,
+    "t5": _T5,
+    "bart": _BART,
     "mt5": Family(unbounded=True),
     "umt5": Family(unbounded=True),
     "longt5": Family(unbounded=True),
@@ -36,6 +52,23 @@ FAMILIES = {
     "mamba": Family(unbounded=True),
     "mamba2": Family(unbounded=True),
 }
+"""One row per model_type. Rows with paths were tried on a small model of the family."""
+
+
+def register_family(model_type: str, *, attention: str = "", mlp: str = "", unbounded: bool = False) -> None:
+    """Say where the blocks of a family have their sites, for the rest of this process.
+
+    `model_type` is what config.json calls the family. `attention` is the path, inside one block, of the linear map
+    that self-attention ends in, and `mlp` that of the map which reads the neurons; a path that is left out keeps
+    its site unknown. Names are joined by dots, members of a list are numbered from either end. Raises ConfigError
+    where a path is no path.
+
+    >>> pk.register_family("my_llama", attention="self_attn.o_proj", mlp="mlp.down_proj")
+    """
+    for path in (attention, mlp):
+        if not isinstance(path, str) or (path and not all(path.split("."))):
+            raise ConfigError(f"{path!r} is no path inside a block; write one like 'attention.output.dense'")
+    FAMILIES[str(model_type)] = Family(attention, mlp, unbounded)
 
 
 def max_pieces(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:

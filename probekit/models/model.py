@@ -11,8 +11,12 @@ import torch
 import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from probekit.errors import ConfigError, did_you_mean
-from probekit.glossary import Layer, ModelKind, layer_name
+from probekit.errors import ConfigError, ModelError, did_you_mean
+from probekit.glossary import Layer, ModelKind, Site, layer_name
+from probekit.models.hooks.capture import capture
+from probekit.models.hooks.edit import active_edits
+from probekit.models.hooks.force import suspended
+from probekit.models.hooks.sites import check_site, has_site, n_heads
 from probekit.models.stacks import Stack, vocabulary
 
 STACKS = ("encoder", "decoder")
@@ -73,19 +77,50 @@ class Model:
         """How many pieces the embedding has rows for."""
         return vocabulary(self.module)
 
-    def resolve_layers(self, layers: str | int | Iterable[int | str] = "all") -> tuple[Layer, ...]:
+    @property
+    def n_heads(self) -> int:
+        """How many attention heads a block has. Raises ModelError where blocks differ or the family does not say."""
+        found = {n_heads(self, stack) for stack in self.stacks}
+        if len(found) > 1:
+            raise ModelError(
+                f"{self.name}: encoder and decoder have different numbers of heads {sorted(found)}"
+            )
+        return found.pop()
+
+    def resolve_layers(
+        self, layers: str | int | Iterable[int | str] = "all", site: Site = "hidden"
+    ) -> tuple[Layer, ...]:
         """The canonical names of the layers asked for, from low to high, each once.
 
-        ``"final"`` names the last block where the model has no final norm. Raises ConfigError on an unknown
-        name.
+        ``"final"`` names the last block where the model has no final norm. Sites other than ``hidden`` belong to
+        blocks: ``"all"`` leaves layer 0 and the final norm out there. Raises ConfigError on an unknown name.
         """
+        site = check_site(site)
         if layers == "all":
-            return self.layers
+            return tuple(layer for layer in self.layers if has_site(layer, site))
         asked = [layers] if isinstance(layers, str | int) else list(layers)
         if not asked:
             raise ConfigError(f"no layer was asked for; {self.name} has {_span(self.layers)}")
         found = {self._resolve(layer) for layer in asked}
+        for layer in found:
+            if not has_site(layer, site):
+                raise ConfigError(
+                    f"{self.name}: layer {layer!r} is no block and has no site {site!r}; "
+                    f"it has {_span(self.resolve_layers('all', site))}"
+                )
         return tuple(layer for layer in self.layers if layer in found)
+
+    def site_dim(self, site: Site = "hidden") -> int:
+        """How many numbers a piece has at a site, all heads together. Raises ModelError where blocks differ."""
+        if check_site(site) == "hidden":
+            return self.dim
+        ids = torch.tensor([[5, 6, 7, 8]], device=self.module.device) % self.vocabulary
+        with suspended():
+            states = self.states(ids, None, self.resolve_layers("all", site), site=site)
+        widths = {int(state.shape[-1]) for state in states.values()}
+        if len(widths) > 1:
+            raise ModelError(f"{self.name}: its blocks have different widths {sorted(widths)} at {site!r}")
+        return widths.pop()
 
     def _resolve(self, layer: int | str) -> Layer:
         name = layer_name(layer)
@@ -107,27 +142,50 @@ class Model:
         self,
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None,
-        layers: Sequence[Layer],
+        layers: str | int | Iterable[int | str],
         *,
+        site: Site = "hidden",
         position_ids: torch.Tensor | None = None,
     ) -> dict[Layer, torch.Tensor]:
         """The states of the layers named, each ``[batch, pieces, dim]``, as transformers gives them.
+
+        At another `site` they are what passes by there, heads side by side. Edits in force are in force here.
 
         ``input_ids`` is ``[batch, pieces]``, padded on the right; ``attention_mask`` likewise, or None where
         nothing is padded. Row t of a decoder layer of an encoder-decoder is the state after reading piece t:
         the start piece in front is read and dropped. A model of one stack may be given ``position_ids`` and a
         mask ``[batch, 1, pieces, pieces]`` that is added to the attention scores; not every family heeds them.
         """
-        wanted = self.resolve_layers(layers)
+        wanted = self.resolve_layers(layers, site)
+        if site == "hidden" and not active_edits(self):
+            return self._read(input_ids, attention_mask, wanted, position_ids, wanted)
+        # what transformers collects by itself may have been collected before an edit
+        with capture(self, wanted, site) as seen:
+            self._read(input_ids, attention_mask, wanted, position_ids, ())
+        return {
+            layer: (state[:, 1:] if layer.startswith("decoder.") else state).flatten(2)
+            for layer in wanted
+            for state in [seen[layer]]
+        }
+
+    def _read(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        wanted: Sequence[Layer],
+        position_ids: torch.Tensor | None,
+        handed: Sequence[Layer],
+    ) -> dict[Layer, torch.Tensor]:
+        """One pass of the stacks that `wanted` needs; the states of the layers `handed` that transformers gives."""
         if self.start_piece is None:
             own = {} if position_ids is None else {"position_ids": position_ids}
-            return self.stacks[0].run(wanted, input_ids=input_ids, attention_mask=attention_mask, **own)[1]
+            return self.stacks[0].run(handed, input_ids=input_ids, attention_mask=attention_mask, **own)[1]
         encoder, decoder = self.stacks
-        encoded, states = encoder.run(wanted, input_ids=input_ids, attention_mask=attention_mask)
+        encoded, states = encoder.run(handed, input_ids=input_ids, attention_mask=attention_mask)
         if not set(wanted).isdisjoint(decoder.layers):
             pad = torch.nn.functional.pad
             _, decoded = decoder.run(
-                wanted,
+                handed,
                 encoder_outputs=encoded,
                 attention_mask=attention_mask,
                 decoder_input_ids=pad(input_ids, (1, 0), value=self.start_piece),
@@ -152,13 +210,18 @@ class Model:
         is ``[batch, pieces]``, its start piece included, and every one of its rows is given back.
         """
         encoder, decoder = self.stacks
+        wanted = self.resolve_layers(layers)
         encoded, _ = encoder.run((), input_ids=source_ids, attention_mask=source_mask)
-        return decoder.run(
-            self.resolve_layers(layers),
-            encoder_outputs=encoded,
-            attention_mask=source_mask,
-            decoder_input_ids=decoder_ids,
-        )[1]
+        inputs: dict[str, Any] = {
+            "encoder_outputs": encoded,
+            "attention_mask": source_mask,
+            "decoder_input_ids": decoder_ids,
+        }
+        if not active_edits(self):
+            return decoder.run(wanted, **inputs)[1]
+        with capture(self, wanted) as seen:
+            decoder.run((), **inputs)
+        return seen
 
     def describe(self) -> dict[str, Any]:
         """Everything a run should record about the model, ready for JSON."""
