@@ -1,0 +1,130 @@
+"""LEACE: the affine map that takes a concept from every linear probe and changes the states least."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from probekit.erasure.concept import ConceptMoments, check_method
+from probekit.erasure.eraser import Eraser
+from probekit.maths.guarding import guarding_directions, orthogonal_directions, shrink
+
+Array = NDArray[Any]
+
+
+class Leace(BaseEstimator):  # type: ignore[misc]
+    """Least-squares concept erasure: no linear probe finds the concept, and no affine map changes the states less.
+
+    r(x) = x - W^+ P W (x - mean), W = Sigma_xx^(-1/2), P the orthogonal projection onto the columns of W Sigma_xz
+    (Belrose et al. 2023, theorems 4.2 and 4.3). Afterwards every class has the same mean, so that the best linear
+    probe under any convex loss is a constant.
+
+    Parameters
+    ----------
+    method : "leace", or "orthogonal": the orthogonal projection with the same guarantee and a larger change.
+    tolerance : share of the largest eigenvalue (of the correlations of the features) below which a direction counts as
+        empty, and canonical correlation below which a concept's direction does. None: the rounding of the products.
+    shrinkage : estimate the covariance by shrinking it towards a sphere (Bodnar et al. 2014), for few rows; the
+        guarantee is untouched, only the change is measured differently.
+    concept : what to call it.
+
+    Attributes
+    ----------
+    eraser_ : the `Eraser`. classes_ : labels in sorted order (None for numbers). correlations_ : canonical
+    correlations between states and concept, descending.
+
+    Notes
+    -----
+    float32 and float16 features are multiplied in float32 and summed in float64; `fit` reads a badly conditioned X
+    once more in float64. The rank of the eraser is at most classes - 1, or the number of columns.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 0.0], [3.0, 1.0], [0.0, 2.0], [2.0, 3.0]])
+    >>> erased = pk.Leace().fit(X, ["a", "a", "b", "b"]).eraser_(X)
+    >>> erased[:2].mean(axis=0).round(9).tolist() == erased[2:].mean(axis=0).round(9).tolist()
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        method: Literal["leace", "orthogonal"] = "leace",
+        tolerance: float | None = None,
+        shrinkage: bool = False,
+        concept: str = "",
+    ) -> None:
+        self.method = method
+        self.tolerance = tolerance
+        self.shrinkage = shrinkage
+        self.concept = concept
+
+    def fit(self, X: Array, y: Any) -> Self:
+        """Fit on states X [n, dim] and labels y [n] of any kind, or numbers y [n, k].
+
+        Raises DataError for one class only, fewer than 2 rows, values that are not finite, and lengths that differ.
+        """
+        self._start()
+        self._seen.add(X, y)
+        self._solve()
+        if self._coarse:
+            again = ConceptMoments(double=True)
+            again.add(X, y)
+            self._seen = again
+            self._solve()
+        return self
+
+    def partial_fit(self, X: Array, y: Any) -> Self:
+        """Take in one more batch; labels not seen before may appear. Raises as `fit`, but waits for a second class."""
+        if not hasattr(self, "_seen"):
+            self._start()
+        self._seen.add(X, y)
+        self.__dict__.pop("_solved", None)
+        return self
+
+    @property
+    def eraser_(self) -> Eraser:
+        """The eraser of all batches so far. Raises DataError before the second row and the second class."""
+        return self._solve()[0]
+
+    @property
+    def correlations_(self) -> NDArray[np.float64]:
+        """Canonical correlations of states and concept, descending, float64 [min(dim, classes or k)]."""
+        return self._solve()[1]
+
+    @property
+    def classes_(self) -> Array | None:
+        """The labels seen, sorted where they can be, [classes]; None for numbers."""
+        return self._seen.classes
+
+    def _start(self) -> None:
+        check_method(self.method, ("leace", "orthogonal"))
+        self._seen = ConceptMoments()
+        self.__dict__.pop("_solved", None)
+
+    def _solve(self) -> tuple[Eraser, NDArray[np.float64]]:
+        if "_solved" in self.__dict__:
+            solved: tuple[Eraser, NDArray[np.float64]] = self._solved
+            return solved
+        moments, shown = self._seen.finished()
+        covariance = moments.covariance()
+        if self.shrinkage:
+            covariance = shrink(covariance, moments.n)
+        found = guarding_directions(
+            covariance, shown.directions, eps=moments.eps, tolerance=self.tolerance, most=shown.most
+        )
+        self._coarse = not moments.double and found.coarse
+        left, right = found.left, found.right
+        if self.method == "orthogonal":
+            left = orthogonal_directions(shown.directions, found.rank)
+            right = left.T
+        about = {**shown.about, "tolerance": found.tolerance, "shrinkage": bool(self.shrinkage)}
+        name = "leace" if self.method == "leace" else "leace-orthogonal"
+        eraser = Eraser(
+            left=left, right=right, center=moments.mean, method=name, concept=self.concept, about=about,
+        )  # fmt: skip
+        self._solved = eraser, found.correlations
+        return self._solved

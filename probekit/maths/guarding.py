@@ -1,0 +1,152 @@
+"""The least change that leaves nothing linear of a concept: from covariances to two thin matrices.
+
+Belrose et al. 2023, "LEACE: Perfect linear concept erasure in closed form", theorem 4.2. With W any whitening of
+Sigma_xx, W' W = Sigma_xx^+, the map W^+ P W is the same; so where the features' correlations have full rank their
+Cholesky factor serves, and eigenvectors are needed only where they have not.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+class Guarding(NamedTuple):
+    """left float64[dim, rank] and right float64[rank, dim] of x - left right (x - mean), and how they were found.
+
+    ``correlations`` are the canonical correlations, descending; ``coarse`` says that the products' rounding is not
+    small against the smallest eigenvalue.
+    """
+
+    left: Array
+    right: Array
+    correlations: Array
+    tolerance: float
+    coarse: bool
+
+    @property
+    def rank(self) -> int:
+        """How many directions are taken out."""
+        return int(self.right.shape[0])
+
+
+def guarding_directions(
+    covariance: Array, directions: Array, *, eps: float, most: int, tolerance: float | None = None
+) -> Guarding:
+    """The map of least change after which features and concept are uncorrelated.
+
+    `covariance` float64[dim, dim] of the features; `directions` float64[dim, k], the covariance of the features with
+    a whitened concept; `eps` the rounding unit of the products they were made of; `most` an upper bound of the rank.
+    Features are brought to unit variance first, so that `tolerance` is a share of the largest eigenvalue of their
+    correlations, whatever their scales.
+
+    >>> found = guarding_directions(np.diag([4.0, 1.0]), np.array([[2.0], [0.0]]), eps=1e-16, most=1)
+    >>> (found.left @ found.right).tolist(), found.correlations.tolist()
+    ([[1.0, 0.0], [0.0, 0.0]], [1.0])
+    """
+    dim = len(covariance)
+    scale = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
+    varies = np.flatnonzero(scale > 0)
+    limit = eps * 4 * max(dim, 16) if tolerance is None else tolerance
+    floor = max(limit, 1e3 * eps)
+    if not len(varies):
+        empty = np.zeros((dim, 0))
+        return Guarding(empty, empty.T, np.zeros(0), limit, False)
+    scale = scale[varies]
+    factor, coarse = _factor(covariance[np.ix_(varies, varies)] / np.outer(scale, scale), scale, limit, eps)
+    whitened = factor.whiten(directions[varies])
+    u, s, _ = np.linalg.svd(whitened, full_matrices=False)
+    u = u[:, : min(most, int((s > floor).sum()))]
+    left, right = np.zeros((dim, u.shape[1])), np.zeros((u.shape[1], dim))
+    left[varies], right[:, varies] = factor.color(u), factor.read(u)
+    return Guarding(left, right, np.minimum(s, 1.0), limit, coarse)
+
+
+def orthogonal_directions(directions: Array, rank: int) -> Array:
+    """Orthonormal columns float64[dim, rank] that span `directions` [dim, k]: what a projection has to remove."""
+    u: Array = np.linalg.svd(directions, full_matrices=False)[0][:, :rank]
+    return u
+
+
+def shrink(covariance: Array, n: int) -> Array:
+    """The covariance drawn towards a sphere of the same trace by the optimal share, [dim, dim].
+
+    Bodnar, Gupta & Parolya 2014, "On the strong convergence of the optimal linear shrinkage estimator": with the
+    target I / dim, a = 1 - (tr(S)^2 |T|^2 / n) / (|S|^2 |T|^2 - tr(S T)^2), Frobenius norms; n rows, divisor n.
+
+    >>> shrink(np.diag([2.0, 0.0]), 4).tolist()
+    [[1.5, 0.0], [0.0, 0.5]]
+    """
+    dim = len(covariance)
+    trace = float(np.trace(covariance))
+    apart = float((covariance**2).sum()) / dim - (trace / dim) ** 2
+    if apart <= 0.0:
+        return covariance
+    kept = min(1.0, max(0.0, 1.0 - trace**2 / (dim * n) / apart))
+    shrunk: Array = kept * covariance + (1.0 - kept) * trace / dim * np.eye(dim)
+    return shrunk
+
+
+class _Cholesky:
+    """Whitening by the triangular factor of correlations of full rank."""
+
+    def __init__(self, triangle: Array, scale: Array) -> None:
+        self.triangle, self.scale = triangle, scale
+
+    def whiten(self, x: Array) -> Array:
+        return self._solve(x / self.scale[:, None], "N")
+
+    def color(self, u: Array) -> Array:
+        colored: Array = self.scale[:, None] * (self.triangle @ u)
+        return colored
+
+    def read(self, u: Array) -> Array:
+        return self._solve(u, "T").T / self.scale
+
+    def _solve(self, x: Array, trans: str) -> Array:
+        from scipy.linalg import solve_triangular
+
+        solved: Array = solve_triangular(self.triangle, x, lower=True, trans=trans, check_finite=False)
+        return solved
+
+
+class _Eigen:
+    """Whitening within the span of the eigenvectors that count: B with Sigma = B B', and its pseudoinverse."""
+
+    def __init__(self, correlations: Array, scale: Array, limit: float) -> None:
+        values, vectors = np.linalg.eigh(correlations)
+        kept = values > limit * values[-1]
+        self.basis = scale[:, None] * vectors[:, kept] * np.sqrt(values[kept])
+        q, r = np.linalg.qr(self.basis)
+        self.inverse = np.linalg.solve(r, q.T)
+
+    def whiten(self, x: Array) -> Array:
+        whitened: Array = self.inverse @ x
+        return whitened
+
+    def color(self, u: Array) -> Array:
+        colored: Array = self.basis @ u
+        return colored
+
+    def read(self, u: Array) -> Array:
+        read: Array = u.T @ self.inverse
+        return read
+
+
+def _factor(correlations: Array, scale: Array, limit: float, eps: float) -> tuple[_Cholesky | _Eigen, bool]:
+    """A whitening, and whether the smallest eigenvalue is near the rounding `eps` of the products."""
+    from scipy.linalg import LinAlgError, cholesky, lapack
+
+    try:
+        triangle = cholesky(correlations, lower=True, check_finite=False)
+    except LinAlgError:
+        return _Eigen(correlations, scale, limit), True
+    condition, _ = lapack.dpocon(triangle, np.abs(correlations).sum(axis=0).max(), uplo="L")
+    coarse = condition < 1e3 * eps
+    # the estimate is of the 1-norm, which bounds the ratio of eigenvalues from below, up to a small factor
+    if condition > 10 * limit:
+        return _Cholesky(triangle, scale), coarse
+    return _Eigen(correlations, scale, limit), coarse

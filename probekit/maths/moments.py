@@ -1,0 +1,178 @@
+"""Mean and covariance of rows that come in batches, with what they share with a concept. numpy only.
+
+Each chunk of rows is centred by its own mean, multiplied in the rows' own precision (float32 at least) and added up
+in float64; what lies between the chunks' means is added in float64 (Chan, Golub & LeVeque 1983). So neither the order
+of the rows nor a mean that is large against the spread costs digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from probekit.errors import DataError
+
+Array = np.ndarray[Any, Any]
+
+CHUNK = 2048  # rows multiplied at once
+PENDING = 256  # chunk means kept apart before they are added up in one product
+FEW = 64  # up to so many classes are summed by a product with indicator columns
+
+
+class Moments:
+    """Streaming mean float64[dim] and covariance float64[dim, dim] of rows, and sums of what is seen beside them.
+
+    ``double`` multiplies in float64 whatever the rows' dtype. Give every batch to `add_classes` or every batch to
+    `add_numbers`.
+
+    >>> seen = Moments(2)
+    >>> seen.add_classes(np.array([[1.0, 0.0], [3.0, 0.0], [5.0, 6.0]]), np.array([0, 0, 1]))
+    >>> seen.mean.tolist(), seen.class_means().tolist(), seen.covariance()[1].tolist()
+    ([3.0, 2.0], [[2.0, 0.0], [5.0, 6.0]], [4.0, 8.0])
+    """
+
+    def __init__(self, dim: int, *, double: bool = False) -> None:
+        self.n, self.dim, self.double = 0, dim, double
+        self.eps = float(np.finfo(np.float64).eps)
+        """The rounding unit of the coarsest products so far."""
+        self.class_counts = np.zeros(0)
+        self.numbers = 0
+        """How many numbers stand beside a row."""
+        self._totals = np.zeros((0, dim))
+        self._sum = np.zeros(dim)
+        self._scatter = np.zeros((dim, dim))
+        self._reference: Array | None = None
+        self._between: list[tuple[int, Array, Array]] = []
+        self._cross = np.zeros((dim, 0))
+        self._z_sum, self._z_scatter, self._z_reference = np.zeros(0), np.zeros((0, 0)), np.zeros(0)
+
+    @property
+    def mean(self) -> Array:
+        """The mean row, float64[dim]."""
+        return self._sum / max(self.n, 1)
+
+    def covariance(self) -> Array:
+        """The covariance float64[dim, dim]; the divisor is the number of rows. Numbers beside rows share it."""
+        self._fold()
+        assert self._reference is not None
+        apart = self.mean - self._reference
+        covariance: Array = self._scatter / self.n - np.outer(apart, apart)
+        # what is left of a constant feature is the rounding of its mean
+        constant = np.diag(covariance) <= np.maximum(
+            (4 * np.finfo(np.float64).eps * np.abs(self.mean)) ** 2, 4 * np.finfo(np.float64).eps * apart**2
+        )
+        covariance[constant] = 0.0
+        covariance[:, constant] = 0.0
+        return covariance
+
+    def class_means(self) -> Array:
+        """The mean row of each class, float64[classes, dim]; every class must have been seen."""
+        means: Array = self._totals / self.class_counts[:, None]
+        return means
+
+    def add_classes(self, X: Array, codes: Array) -> None:
+        """Add rows X [m, dim] of the classes int[m]; a code not seen before makes room for itself.
+
+        Raises DataError where X holds a value that is not a finite number.
+        """
+        self._make_room(int(codes.max(initial=-1)) + 1)
+        for rows, centred, shift in self._chunks(X):
+            own = codes[rows]
+            counts = np.bincount(own, minlength=len(self.class_counts)).astype(np.float64)
+            sums = _sums_by_class(centred, own, counts)
+            self._totals += sums + counts[:, None] * shift
+            self.class_counts += counts
+            self._finish(X[rows], centred, shift, sums.sum(axis=0), rows)
+
+    def add_numbers(self, X: Array, Z: Array) -> None:
+        """Add rows X [m, dim] beside finite numbers Z [m, k]. Raises DataError where X is not finite."""
+        if not self.n:
+            self.numbers = Z.shape[1]
+            self._cross = np.zeros((self.dim, self.numbers))
+            self._z_sum, self._z_scatter = np.zeros(self.numbers), np.zeros((self.numbers, self.numbers))
+            self._z_reference = Z.mean(axis=0)
+        for rows, centred, shift in self._chunks(X):
+            z = Z[rows] - self._z_reference
+            beside = np.concatenate([z, np.ones((len(z), 1))], axis=1).astype(centred.dtype)
+            sums = (centred.T @ beside).astype(np.float64)
+            reference = shift if self._reference is None else self._reference
+            self._cross += sums[:, :-1] + np.outer(shift - reference, z.sum(axis=0))
+            self._z_sum += z.sum(axis=0)
+            self._z_scatter += z.T @ z
+            self._finish(X[rows], centred, shift, sums[:, -1], rows)
+
+    def number_covariances(self) -> tuple[Array, Array, Array]:
+        """(mean of Z [k], covariance of X with Z [dim, k], covariance of Z [k, k]); each float64, divisor n."""
+        assert self._reference is not None
+        z = self._z_sum / self.n
+        cross = self._cross / self.n - np.outer(self.mean - self._reference, z)
+        return z + self._z_reference, cross, self._z_scatter / self.n - np.outer(z, z)
+
+    def _make_room(self, classes: int) -> None:
+        new = classes - len(self.class_counts)
+        if new > 0:
+            self.class_counts = np.concatenate([self.class_counts, np.zeros(new)])
+            self._totals = np.concatenate([self._totals, np.zeros((new, self.dim))])
+
+    def _chunks(self, X: Array) -> Iterator[tuple[slice, Array, Array]]:
+        """(rows, those rows less their mean, that mean as the working dtype holds it)."""
+        single = not self.double and X.dtype.itemsize < 8
+        dtype = np.dtype(np.float32 if single else np.float64)
+        self.eps = max(self.eps, float(np.finfo(dtype).eps))
+        buffer = np.empty((min(CHUNK, len(X)), self.dim), dtype)
+        for start in range(0, len(X), CHUNK):
+            rows = slice(start, min(start + CHUNK, len(X)))
+            part = X[rows].astype(dtype, copy=False)
+            with np.errstate(all="ignore"):
+                shift = (np.ones(len(part), dtype) @ part) / dtype.type(len(part))
+                centred = np.subtract(part, shift, out=buffer[: len(part)])
+            yield rows, centred, shift.astype(np.float64)
+
+    def _finish(self, X: Array, centred: Array, shift: Array, rest: Array, rows: slice) -> None:
+        """Take a chunk in: ``rest`` [dim] is the sum of the centred rows, near zero."""
+        with np.errstate(all="ignore"):
+            gram = centred.T @ centred
+        if not (np.isfinite(rest).all() and np.isfinite(np.diag(gram)).all()):
+            bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
+            if not len(bad):
+                raise DataError(
+                    f"features are too large for products in {centred.dtype}; divide them by a constant"
+                )
+            raise DataError(
+                f"features hold a value that is not a finite number, first in row {rows.start + int(bad[0])}; "
+                "leave such rows out first"
+            )
+        m = len(X)
+        if self._reference is None:
+            self._reference = shift
+        self._scatter += gram
+        self._sum += rest + m * shift
+        self._between.append((m, shift - self._reference, rest))
+        self.n += m
+        if len(self._between) >= PENDING:
+            self._fold()
+
+    def _fold(self) -> None:
+        """Add what lies between the chunks: sum of (x - c)(x - c)' = gram + m s s' + r s' + s r', s = shift - c."""
+        if self._between:
+            m = np.array([size for size, _, _ in self._between], dtype=np.float64)[:, None]
+            s = np.stack([shift for _, shift, _ in self._between])
+            half = s.T @ (m * s / 2 + np.stack([rest for _, _, rest in self._between]))
+            self._scatter += half + half.T
+            self._between.clear()
+
+
+def _sums_by_class(rows: Array, codes: Array, counts: Array) -> Array:
+    """The sum of the rows of each class, float64[classes, dim], made in the rows' dtype."""
+    present = np.flatnonzero(counts)
+    sums = np.zeros((len(counts), rows.shape[1]))
+    if len(present) <= FEW:
+        indicator = (codes == present[:, None]).astype(rows.dtype)
+        sums[present] = indicator @ rows
+    else:
+        order = np.argsort(codes, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(counts[present])[:-1]]).astype(np.int64)
+        sums[present] = np.add.reduceat(rows[order], starts, axis=0)
+    return sums
