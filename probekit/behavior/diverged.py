@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,7 @@ class Divergence:
         columns = (self.bits, before.bits, self.after.bits, before.n_pieces)
         sums = np.stack([column[scored] for column in columns], axis=1).astype(np.float64)
         perplexity = f"{p}perplexity_per_piece"
-        wanted = [
+        wanted: list[tuple[str, str, str, Callable[[Array], Array]]] = [
             ("kl_bits_per_piece", "", "", partial(_of, column=0, raised=False)),
             (perplexity, "edits=before", "", partial(_of, column=1, raised=True)),
             (perplexity, "edits=after", "", partial(_of, column=2, raised=True)),

@@ -62,7 +62,7 @@ class Reference:
         kl, before, after = np.empty(len(self.states)), np.empty(len(self.row)), np.empty(len(self.row))
         order = np.argsort(self.row, kind="stable")
         for begin, end, p, q in self._both(edited):
-            kl[begin:end] = _divergence(p, q).cpu().numpy()
+            kl[begin:end] = kl_nats(p, q).cpu().numpy()
             own = order[slice(*np.searchsorted(self.row[order], [begin, end]))]
             at = torch.from_numpy(self.row[own] - begin), torch.from_numpy(self.queries.target[own])
             before[own], after[own] = p[at].cpu().numpy(), q[at].cpu().numpy()
@@ -226,7 +226,7 @@ def _read(
     return states, row
 
 
-def _divergence(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+def kl_nats(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     """KL(p || q) of log-probabilities ``[rows, pieces]``, in nats; what has no probability under p adds nothing."""
     share = p.exp()
     return torch.where(share > 0, share * (p - q), 0.0).sum(-1).clamp_min_(0.0)
