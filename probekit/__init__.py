@@ -13,6 +13,7 @@ _HOMES = {
     "Corpus": "probekit.data.corpus",
     "Edit": "probekit.models.hooks.edit",
     "Eraser": "probekit.erasure.eraser",
+    "Inlp": "probekit.erasure.inlp",
     "Leace": "probekit.erasure.leace",
     "LinearProbe": "probekit.estimators.linear",
     "LinearProbeRegressor": "probekit.estimators.linear",
