@@ -30,8 +30,9 @@ from probekit.activations.pool import make_pooler
 from probekit.activations.recipe import ROWS_PER_SHARD, Options
 from probekit.activations.shard import Shard, read_shard
 from probekit.activations.store import Store
-from probekit.errors import ModelError, StoreError
+from probekit.errors import ConfigError, ModelError, StoreError
 from probekit.glossary import Layer, Progress, silent
+from probekit.models.hooks.named import edits_recipe, mark_reached
 
 if TYPE_CHECKING:
     from probekit.data.corpus import Corpus
@@ -67,6 +68,9 @@ def extract(
 ) -> Activations:
     """The representations of a corpus at every layer, from the store where they are, else computed and
     stored.
+
+    `site` says where in a layer: ``hidden``, or of every block ``attention_output``, ``mlp`` or ``heads`` (see the
+    glossary). Edits in force are in force here, and are part of what the store knows the rows by.
 
     One row per `unit`, made from the states of its pieces: words by ``mean``, ``first``, ``last`` or ``max``;
     sentences by ``cls``, ``mean``, ``last`` or ``max`` (of the ordinary pieces; with `special` of all);
@@ -109,12 +113,19 @@ def run_extraction(
     progress: Progress = silent,
 ) -> Activations:
     """Carry out a plan of `plan_extraction`; a finished entry is only opened. Raises as `extract`."""
+    if plan.recipe.get("edits", []) != edits_recipe(model):
+        raise ConfigError(
+            f"{model.name}: this extraction was planned under other edits than are in force; plan it and run it in the "
+            "same `with` block"
+        )
     store = store if isinstance(store, Store) else Store(store)
     folder = store.path(plan.key)
     entry = finished_entry(folder)
     if entry is None:
         _fill(plan, model, store, progress)
         entry = read_entry(folder)
+    else:
+        mark_reached(model)
     return Activations(entry, corpus)
 
 
@@ -140,6 +151,8 @@ def _fill(plan: Plan, model: Model, store: Store, progress: Progress) -> None:
         if found is not None:
             shards[number] = found
     missing = [number for number in range(plan.n_shards) if number not in shards]
+    if shards:
+        mark_reached(model)
     store.check_space(sum(plan.layout(number).size for number in missing))
     _write_small_files(plan, folder)
     before = sum(shard.layout.rows for shard in shards.values())
@@ -256,7 +269,7 @@ def _run_batch(
     """For each layer of a batch its rows, float32 ``[rows, dim]``, and the largest |value| in it."""
     ids = torch.from_numpy(batch.ids).to(model.device)
     pooler = make_pooler(batch.first, batch.stop, plan.recipe["pool"], model.device)
-    states = model.states(ids, None, plan.layers)
+    states = model.states(ids, None, plan.layers, site=plan.recipe["site"])
     for layer in plan.layers:
         state = states.pop(layer).reshape(-1, plan.dim).to(torch.float32)
         largest = _largest(state)

@@ -114,14 +114,14 @@ class Plan:
 def plan_extraction(
     model: Model, corpus: Corpus, options: Options, *, encoding: Encoding | None = None
 ) -> Plan:
-    """Tokenize a corpus and lay out its extraction; the model does not run.
+    """Tokenize a corpus and lay out its extraction; the model reads nothing of it.
 
     `encoding` gives inputs that were encoded before (masked ones, say): input i is then read as sentence
     ``input_sentence[i]`` of the corpus, whatever its text, and the recipe names the inputs by their hash. Raises
     what `encode` raises, and ConfigError or DataError where the options do not fit model or corpus.
     """
     options = options.checked()
-    layers = model.resolve_layers(options.layers)
+    layers = model.resolve_layers(options.layers, options.site)
     text_form = options.text_form or corpus.text_form
     if encoding is None:
         encoding = encode(model, corpus.sentences, text_form=text_form, length=options.length)  # type: ignore[arg-type]
@@ -156,7 +156,7 @@ def plan_extraction(
         about={"model": model.describe(), "corpus": corpus.name},
         key=recipe_key(recipe),
         layers=layers,
-        dim=model.dim,
+        dim=model.site_dim(options.site),
         counts=dict(encoding.counts),
         index=index,
         _piece_ids=encoding.piece_ids,

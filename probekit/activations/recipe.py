@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from probekit.errors import ConfigError, did_you_mean
-from probekit.glossary import LengthPolicy, TextForm
+from probekit.glossary import SITES, LengthPolicy, TextForm
 from probekit.results.files import tagged_hash
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from probekit.models.model import Model
 
 FORMAT = 1
-SITES = ("hidden",)
-LATER_SITES = ("attention_output", "heads", "mlp")
 POOLS = {
     "word": ("mean", "first", "last", "max"),
     "sentence": ("mean", "cls", "last", "max"),
@@ -45,8 +43,6 @@ class Options:
 
     def checked(self) -> Options:
         """The same options. Raises ConfigError, naming the nearest that exists."""
-        if self.site in LATER_SITES:
-            raise ConfigError(f"site {self.site!r} is not available yet; use 'hidden'")
         _known("site", self.site, SITES)
         _known("unit", self.unit, POOLS)
         _known("pool", self.pool, POOLS[self.unit], f" for unit={self.unit!r}")
@@ -70,9 +66,14 @@ class Options:
 
 
 def make_recipe(model: Model, corpus: Corpus, encoding: Encoding, options: Options) -> dict[str, Any]:
-    """What the numbers depend on, as JSON for people to read; names and folders are no part of it."""
+    """What the numbers depend on, as JSON for people to read; names and folders are no part of it.
+
+    Edits in force are a part of it. Raises ConfigError where one of them does not say what it does.
+    """
+    from probekit.models.hooks.named import edits_recipe
+
     device = model.device.partition(":")[0]
-    return {
+    recipe = {
         "format": FORMAT,
         "model": {
             "weights": model.fingerprint,
@@ -82,7 +83,7 @@ def make_recipe(model: Model, corpus: Corpus, encoding: Encoding, options: Optio
             "device": device,
         },
         "corpus": {"text": corpus.text_hash, "inputs": encoding.ids_hash},
-        "layers": list(model.resolve_layers(options.layers)),
+        "layers": list(model.resolve_layers(options.layers, options.site)),
         "site": options.site,
         "unit": options.unit,
         "pool": options.pool,
@@ -93,6 +94,8 @@ def make_recipe(model: Model, corpus: Corpus, encoding: Encoding, options: Optio
         "pieces_per_batch": options.pieces_per_batch or PIECES_PER_BATCH.get(device, 2048),
         "rows_per_shard": options.rows_per_shard,
     }
+    edits = edits_recipe(model)
+    return recipe | {"edits": edits} if edits else recipe  # without edits the key is what it always was
 
 
 def recipe_key(recipe: dict[str, Any]) -> str:

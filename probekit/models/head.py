@@ -27,6 +27,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttenti
 
 from probekit.errors import ModelError
 from probekit.models.fingerprint import weights_fingerprint
+from probekit.models.hooks.force import suspended
 from probekit.models.load import plain_errors, refuse_new_weights, to_device
 from probekit.models.model import Model
 from probekit.models.quiet import quiet
@@ -139,7 +140,7 @@ def load_head(model: Model) -> OutputHead:
     with _LOCK:
         head = _LOADED.get(model)
         if head is None:
-            with quiet(), torch.no_grad():
+            with quiet(), suspended(), torch.no_grad():
                 head = _LOADED[model] = _take(model)
     return head
 

@@ -12,10 +12,9 @@ import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from probekit.errors import ConfigError, ModelError, did_you_mean
-from probekit.glossary import Layer, ModelKind, Site, layer_name
-from probekit.models.hooks.capture import capture
+from probekit.glossary import Layer, ModelKind, layer_name
+from probekit.models.hooks.capture import capture, site_width
 from probekit.models.hooks.edit import active_edits
-from probekit.models.hooks.force import suspended
 from probekit.models.hooks.sites import check_site, has_site, n_heads
 from probekit.models.stacks import Stack, vocabulary
 
@@ -88,39 +87,31 @@ class Model:
         return found.pop()
 
     def resolve_layers(
-        self, layers: str | int | Iterable[int | str] = "all", site: Site = "hidden"
+        self, layers: str | int | Iterable[int | str] = "all", site: str = "hidden"
     ) -> tuple[Layer, ...]:
         """The canonical names of the layers asked for, from low to high, each once.
 
         ``"final"`` names the last block where the model has no final norm. Sites other than ``hidden`` belong to
         blocks: ``"all"`` leaves layer 0 and the final norm out there. Raises ConfigError on an unknown name.
         """
-        site = check_site(site)
+        where = check_site(site)
         if layers == "all":
-            return tuple(layer for layer in self.layers if has_site(layer, site))
+            return tuple(layer for layer in self.layers if has_site(layer, where))
         asked = [layers] if isinstance(layers, str | int) else list(layers)
         if not asked:
             raise ConfigError(f"no layer was asked for; {self.name} has {_span(self.layers)}")
         found = {self._resolve(layer) for layer in asked}
         for layer in found:
-            if not has_site(layer, site):
+            if not has_site(layer, where):
                 raise ConfigError(
                     f"{self.name}: layer {layer!r} is no block and has no site {site!r}; "
                     f"it has {_span(self.resolve_layers('all', site))}"
                 )
         return tuple(layer for layer in self.layers if layer in found)
 
-    def site_dim(self, site: Site = "hidden") -> int:
+    def site_dim(self, site: str = "hidden") -> int:
         """How many numbers a piece has at a site, all heads together. Raises ModelError where blocks differ."""
-        if check_site(site) == "hidden":
-            return self.dim
-        ids = torch.tensor([[5, 6, 7, 8]], device=self.module.device) % self.vocabulary
-        with suspended():
-            states = self.states(ids, None, self.resolve_layers("all", site), site=site)
-        widths = {int(state.shape[-1]) for state in states.values()}
-        if len(widths) > 1:
-            raise ModelError(f"{self.name}: its blocks have different widths {sorted(widths)} at {site!r}")
-        return widths.pop()
+        return self.dim if check_site(site) == "hidden" else site_width(self, check_site(site))
 
     def _resolve(self, layer: int | str) -> Layer:
         name = layer_name(layer)
@@ -144,7 +135,7 @@ class Model:
         attention_mask: torch.Tensor | None,
         layers: str | int | Iterable[int | str],
         *,
-        site: Site = "hidden",
+        site: str = "hidden",
         position_ids: torch.Tensor | None = None,
     ) -> dict[Layer, torch.Tensor]:
         """The states of the layers named, each ``[batch, pieces, dim]``, as transformers gives them.
@@ -160,7 +151,7 @@ class Model:
         if site == "hidden" and not active_edits(self):
             return self._read(input_ids, attention_mask, wanted, position_ids, wanted)
         # what transformers collects by itself may have been collected before an edit
-        with capture(self, wanted, site) as seen:
+        with capture(self, wanted, check_site(site)) as seen:
             self._read(input_ids, attention_mask, wanted, position_ids, ())
         return {
             layer: (state[:, 1:] if layer.startswith("decoder.") else state).flatten(2)

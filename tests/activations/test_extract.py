@@ -106,7 +106,7 @@ def test_key_does_not_change_with_names_labels_and_splits() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"site": "heads"}, "not available yet"),
+        ({"site": "head"}, "did you mean .heads."),
         ({"site": "hiden"}, "did you mean 'hidden'"),
         ({"unit": "wrod"}, "did you mean 'word'"),
         ({"pool": "men"}, "did you mean 'mean'"),

@@ -63,7 +63,7 @@ def test_piece_rows_need_no_pool(data: Path, capsys: pytest.CaptureFixture[str])
     ("extra", "code", "message"),
     [
         (("--pool", "men"), 2, "did you mean 'mean'?"),
-        (("--site", "mlp"), 2, "not available yet"),
+        (("--site", "mpl"), 2, "did you mean 'mlp'?"),
         (("--layers", "0,7"), 2, "no layer '7'"),
         (("--format", "conlu"), 2, "did you mean 'conllu'?"),
         (("--data", "absent.conllu"), 1, "absent.conllu"),

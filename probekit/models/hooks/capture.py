@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 
+from probekit.errors import ModelError
 from probekit.glossary import Layer, Site
+from probekit.models.hooks.force import suspended
 from probekit.models.hooks.place import Act, Place, Reading
 from probekit.models.hooks.sites import check_site, find_place
 
@@ -46,6 +49,23 @@ def capture(
                 place.attach(_keep(place, readings[place.stack.prefix], seen), first=False).remove
             )
         yield seen
+
+
+_WIDTHS: weakref.WeakKeyDictionary[Model, dict[Site, int]] = weakref.WeakKeyDictionary()
+
+
+def site_width(model: Model, site: Site) -> int:
+    """How many numbers pass by at a site for one piece, seen in one pass. Raises ModelError where blocks differ."""
+    known = _WIDTHS.setdefault(model, {})
+    if site not in known:
+        ids = torch.tensor([[5, 6, 7, 8]], device=model.module.device) % model.vocabulary
+        with suspended():
+            states = model.states(ids, None, model.resolve_layers("all", site), site=site)
+        widths = {int(state.shape[-1]) for state in states.values()}
+        if len(widths) > 1:
+            raise ModelError(f"{model.name}: its blocks have different widths {sorted(widths)} at {site!r}")
+        known[site] = widths.pop()
+    return known[site]
 
 
 def _keep(place: Place, reading: Reading, seen: dict[Layer, torch.Tensor]) -> Act:

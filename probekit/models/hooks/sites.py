@@ -80,7 +80,7 @@ def _part(model: Model, blocks: tuple[nn.Module, ...], number: int, stack: Stack
             "of the output projection of self-attention and of the down projection"
         )
     config: Any = model.module.config
-    if site == "mlp" and getattr(config, "chunk_size_feed_forward", 0):
+    if site == "mlp" and getattr(config, "chunk_size_feed_forward", None):
         raise ModelError(
             f"{model.name}: it reads a row in chunks before its down projection, so that site 'mlp' is never seen "
             "whole; set chunk_size_feed_forward to 0 in its config.json"

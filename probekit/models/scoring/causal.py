@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from probekit.errors import ModelError
 from probekit.glossary import Progress, silent
+from probekit.models.hooks.force import suspended
+from probekit.models.hooks.named import only_rowwise
 from probekit.models.model import Model
 from probekit.models.scoring.base import ModelScorer
 from probekit.models.scoring.pieces import BosRule, begin_piece
@@ -20,7 +22,8 @@ class CausalScorer(ModelScorer):
 
     With the shared beginning packed once, several texts stand in one row of a batch, each seeing only its own past.
     That is done where a trial on this very model gives the states of separate reading, else texts are read
-    separately. A last piece predicts nothing and is not read.
+    separately. A last piece predicts nothing and is not read. Under edits that are not rowwise, or hold at some
+    positions only, texts are read separately too.
     """
 
     kind = "causal"
@@ -54,7 +57,7 @@ class CausalScorer(ModelScorer):
 
     def logprobs(self, queries: Queries, progress: Progress = silent) -> NDArray[np.float64]:
         """The log-probability of every query, in nats."""
-        if self.tree is None:
+        if self.tree is None or not only_rowwise(self.model):
             return super().logprobs(queries, progress)
         longest = self.tree.longest
         short = np.array([len(ids) <= longest for ids in queries.inputs], dtype=bool)
@@ -80,7 +83,8 @@ def _check_direction(model: Model) -> None:
     top = model.vocabulary
     ids = torch.tensor([[5, 6, 7, 8], [5, 6, 7, 9]], device=model.module.device) % top
     last = model.layers[-1]
-    states = model.states(ids, None, last)[last][:, :3].float()
+    with suspended():
+        states = model.states(ids, None, last)[last][:, :3].float()
     if float((states[0] - states[1]).abs().max()) > 1e-3 * max(1.0, float(states.abs().max())):
         raise ModelError(
             f"{model.name} has a causal head, and its states depend on what comes later; load the checkpoint with "

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from probekit.glossary import Progress
 from probekit.models.head import OutputHead
+from probekit.models.hooks.force import suspended
 from probekit.models.model import Model
 from probekit.models.pieces import Ints
 from probekit.models.scoring.pieces import common_prefix
@@ -75,7 +76,7 @@ class Tree:
         """The tree reader, if the model gives the same states in a packed row as for separate texts.
 
         Tried on a row of as many nodes and as long a text as rows ever have: a family that ignores the mask, counts
-        positions itself or sees only a window is found out.
+        positions itself or sees only a window is found out. Edits in force are left aside.
         """
         longest = min(LONGEST, LONGEST if model.max_pieces is None else model.max_pieces)
         draw = np.random.default_rng(0)
@@ -91,21 +92,25 @@ class Tree:
         inputs = [text.astype(np.int32) for text in texts]
         tree = cls(model)
         tree.longest = longest
-        layer = state_layer(model)
+        with suspended():
+            return tree if tree._is_exact(inputs) else None
+
+    def _is_exact(self, inputs: Sequence[NDArray[np.int32]]) -> bool:
+        layer = state_layer(self.model)
         try:
             [row] = pack(inputs)
-            packed = tree.states([row], inputs)[0]
+            packed = self.states([row], inputs)[0]
         except (
             Exception
         ):  # whatever a family does with arguments it does not know: its texts are read separately
-            return None
+            return False
         for number, path in zip(row.texts, row.paths, strict=True):
             ids = torch.from_numpy(inputs[number].astype(np.int64))[None].to(packed.device)
-            alone = model.states(ids, None, layer)[layer][0].float()
+            alone = self.model.states(ids, None, layer)[layer][0].float()
             apart = (packed[torch.from_numpy(path).to(packed.device)].float() - alone).norm(dim=-1)
             if not bool((apart <= _tolerance(packed.dtype) * alone.norm(dim=-1)).all()):
-                return None
-        return tree
+                return False
+        return True
 
     def states(self, rows: Sequence[Row], inputs: Sequence[NDArray[np.int32]]) -> torch.Tensor:
         """The states of all nodes, ``[rows, nodes, dim]``."""
