@@ -17,6 +17,7 @@ COMMANDS = {
     "extract": "Store the representations of a corpus, every layer in one pass.",
     "probe": "Probe every layer for one task, with its controls.",
     "judge": "Judge models on behavioural suites, beside baselines and random twins.",
+    "erase": "Erase a concept at every layer, probe and judge again: is what a probe finds also used?",
     "results": "List, show, compare and export finished runs.",
     "report": "Build the page of a run again, without a model.",
     "store": "List, verify and remove stored representations.",

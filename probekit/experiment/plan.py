@@ -17,6 +17,8 @@ from probekit.results.measurement import Measurement
 
 CORPUS_SOURCES = (*CORPUS_FILES, "hub", "generated", "agreement")
 PROBES = ("linear", "mlp")
+CONTROL_METHODS = ("pca", "random", "random-norm")
+"""Erasures of the same size as the concept's that do not know the concept."""
 
 
 class Question(Strict):
@@ -131,7 +133,9 @@ class ProbePlan(Strict):
 
     kind: Literal["probe"]
     tasks: list[str] = Field(min_length=1)
+    at: Literal["word", "prediction"] = "word"
     layers: Literal["all"] | list[int | str] = "all"
+    site: Literal["hidden", "attention_output", "mlp", "heads"] = "hidden"
     probes: list[Literal["linear", "mlp"]] = Field(default=["linear"])
     strengths: list[float] = Field(default=[0.01, 0.1, 1.0, 10.0])
     pool: Literal["first", "last", "mean", "max", "cls"] = "mean"
@@ -218,8 +222,8 @@ class ErasePlan(Strict):
 
     @property
     def erasers(self) -> list[str]:
-        """The methods that erase the concept itself."""
-        return [method for method in dict.fromkeys(self.methods) if not method.startswith("random")]
+        """The methods that erase the concept itself; the others erase as much of something else."""
+        return [method for method in dict.fromkeys(self.methods) if method not in CONTROL_METHODS]
 
     @model_validator(mode="after")
     def _something_to_erase(self) -> ErasePlan:

@@ -12,6 +12,7 @@ from probekit.errors import ConfigError, ProbekitError
 from probekit.experiment.claims import check_claims, claims_panel
 from probekit.experiment.corpora import read_planned
 from probekit.experiment.describe import describe_corpus, describe_cost
+from probekit.experiment.erase_steps import EraseSteps, WantedErasure, check_erasures, erasures_of
 from probekit.experiment.folders import find_or_make, forget, model_content, run_hash
 from probekit.experiment.judge_steps import JudgeSteps, WantedSuite, suites_of
 from probekit.experiment.machine import git_state, machine, versions
@@ -80,17 +81,20 @@ def run_plan(
 
     if jobs == 0:
         raise ConfigError("0 jobs do nothing; give 1 or more, or -1 for one per core")
-    wanted, suites = tasks_of(plan), suites_of(plan)
+    wanted, suites, erasures = tasks_of(plan), suites_of(plan), erasures_of(plan)
     begun = time.perf_counter()
     with PeakMemory() as memory:
         corpus = _corpus(plan, say)
         if wanted and corpus is not None:
             check_units(wanted, corpus)
+        if corpus is not None:
+            check_erasures(erasures, corpus)
         contents = [
             config_hash(model.train) if model.train else model_content(model.name, model.revision)
             for model in plan.model
         ]
         contents += [wanted_suite.suite.hash for wanted_suite in suites]
+        contents += [suite.hash for erasure in erasures for suite in erasure.suites]
         in_force = plan.model_dump(mode="json", exclude_none=True)
         digest = run_hash(in_force, corpus.hash if corpus is not None else "", contents)
         run, known = find_or_make(Path(runs), plan.name, digest, fresh=fresh)
@@ -128,7 +132,7 @@ def run_plan(
         try:
             run.write_info(info)
             train_planned(work, Path(runs) / "models")
-            _analyse(work, wanted, suites, corpus)
+            _analyse(work, wanted, suites, erasures, corpus)
             _write(work)
         except ProbekitError:
             if not known:
@@ -142,13 +146,21 @@ def run_plan(
     return run
 
 
-def _analyse(work: Work, wanted: list[Wanted], suites: list[WantedSuite], corpus: Corpus | None) -> None:
+def _analyse(
+    work: Work,
+    wanted: list[Wanted],
+    suites: list[WantedSuite],
+    erasures: list[WantedErasure],
+    corpus: Corpus | None,
+) -> None:
     """Every analysis of every model; where there are several models, one that fails leaves the others."""
     steps: list[Step] = []
     if wanted and corpus is not None and work.plan.corpus is not None:
         steps.append(ProbeSteps(work, wanted, corpus, work.plan.corpus))
     if suites:
         steps.append(JudgeSteps(work, suites))
+    if erasures and corpus is not None and work.plan.corpus is not None:
+        steps.append(EraseSteps(work, erasures, corpus, work.plan.corpus))
     for step in steps:
         for planned in work.plan.model:
             try:
@@ -184,7 +196,7 @@ def _corpus(plan: Plan, say: Say) -> Corpus | None:
 
 def preview(plan: Plan) -> list[str]:
     """What a plan would do and cost, in lines; reads the corpus and loads the models, runs nothing."""
-    wanted, suites = tasks_of(plan), suites_of(plan)
+    wanted, suites, erasures = tasks_of(plan), suites_of(plan), erasures_of(plan)
     parts = [f"train {model.name} as {model.train} says" for model in plan.model if model.train]
     if plan.corpus is not None:
         corpus = read_planned(plan.corpus)
@@ -193,7 +205,9 @@ def preview(plan: Plan) -> list[str]:
             check_units(wanted, corpus)
             ready = [planned for planned in plan.model if not planned.train]
             parts += [describe_cost(load_planned(one), one, wanted, corpus) for one in ready]
+        check_erasures(erasures, corpus)
     parts += [f"judge on {one.suite.name}: {len(one.suite.items):,} items" for one in suites]
+    parts += [one.described for one in erasures]
     return [line for part in parts for line in part.splitlines()]
 
 
@@ -213,6 +227,12 @@ def _corpus_info(corpus: Corpus) -> dict[str, Any]:
 def _seeds(plan: Plan) -> dict[str, Any]:
     twins = max(m.twins for m in plan.model)
     seeds: dict[str, Any] = {"twin": list(range(twins)), "resampling": 0}
+    for erasure in plan.erasures[:1]:
+        first = erasure.seeds.erasure
+        seeds |= {
+            "erasure": list(range(first, first + erasure.random_draws)),
+            "probe": list(range(erasure.seeds.probe)),
+        }
     for analysis in plan.probes[:1]:
         first = analysis.seeds.twin
         seeds |= {

@@ -1,0 +1,264 @@
+"""What a worker does for an erasure analysis: fit an eraser, probe and judge through it, and write files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probekit.errors import ProbekitError
+from probekit.experiment.cells import Ended, make_probe
+from probekit.experiment.erase_fit import fit_eraser
+from probekit.experiment.judge_cells import read_suite
+from probekit.experiment.plan import ErasePlan, ModelPlan
+from probekit.experiment.work import load_planned
+from probekit.results.bundle import load_bundle, save_bundle
+from probekit.results.files import read_json
+
+if TYPE_CHECKING:
+    from probekit.activations.activations import Activations
+    from probekit.behavior.answers import Answers
+    from probekit.models.hooks import Edit
+    from probekit.models.model import Model
+    from probekit.models.scoring import Scorer
+    from probekit.probing.problem import ProbeProblem
+
+Array = NDArray[Any]
+Part = Literal["unedited", "probe", "erase", "scrub"]
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A task as a worker opens it: its problem's stem, and the entry of the store that holds its rows."""
+
+    task: str
+    problem: str
+    entry: str
+
+
+@dataclass(frozen=True)
+class EraseCell:
+    """One eraser at one layer (part "erase") or at all (part "scrub"), or what stands before: the probes of a layer on
+    unedited states (part "probe"), the behaviour of the unedited model (part "unedited").
+
+    `series` is what the cells of all layers have in common ("leace", "random 1", "random-norm leace"); `role` is "" for
+    erasers of the concept, "random-erasure", "random-norm-erasure" or "control-concept" for what they are compared
+    with. `like` is the stem of the eraser that a random one is the measure of; `texts` a file of neutral sentences.
+    """
+
+    name: str
+    stem: str
+    part: Part
+    model: ModelPlan
+    folder: str
+    analysis: ErasePlan
+    texts: str = ""
+    posed: Posed | None = None
+    neighbours: tuple[Posed, ...] = ()
+    layer: str = ""
+    series: str = ""
+    role: str = ""
+    method: str = ""
+    draw: int | None = None
+    like: str = ""
+    eraser: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether its result lies there; the JSON file is written last."""
+        return Path(self.stem + ".json").is_file()
+
+    def result(self) -> CellResult:
+        """What was found, read back."""
+        from probekit.behavior.answers import Answers
+
+        arrays, words = load_bundle(self.stem)
+        answers = tuple(Answers.load(f"{self.stem}.suite-{k}") for k in range(words["n_answers"]))
+        return CellResult(self, arrays, words, answers)
+
+
+@dataclass(frozen=True, eq=False)
+class CellResult:
+    """The files of a cell, read.
+
+    `arrays`: "<task>|<probe>|<split>" -> predicted codes (seeds, units), and what the comparison of output
+    distributions kept; `words`: rank, shares and seconds.
+    """
+
+    cell: EraseCell
+    arrays: dict[str, Array]
+    words: dict[str, Any]
+    answers: tuple[Answers, ...]
+
+    def predicted(self, task: str, probe: str, split: str) -> Array:
+        """What a probe of this cell predicted for the units of a split, int32 (seeds, units)."""
+        return self.arrays[f"{task}|{probe}|{split}"]
+
+
+@dataclass
+class Opened:
+    """A model as a worker holds it from one cell to the next, with what is read of it unedited."""
+
+    model: Model
+    scorer: Scorer
+    references: dict[str, Any]
+
+
+@lru_cache(maxsize=1)
+def _opened(planned: ModelPlan, folder: str, bos: Any, pll: Any) -> Opened:
+    from probekit.models.scoring.make import make_scorer
+
+    model = load_planned(planned, Path(folder) if folder else None)
+    return Opened(model, make_scorer(model, bos=bos, pll=pll), {})
+
+
+def let_go() -> None:
+    """Forget the model that this process holds for its next cell."""
+    _opened.cache_clear()
+
+
+def do_erase_cell(cell: EraseCell) -> Ended:
+    """Do one cell and write its files; a user's error becomes the reason of the failure."""
+    try:
+        begun = time.perf_counter()
+        arrays, words, answers = _PARTS[cell.part](cell)
+        for number, one in enumerate(answers):
+            one.save(f"{cell.stem}.suite-{number}")
+        words = {**words, "n_answers": len(answers), "seconds": time.perf_counter() - begun}
+        save_bundle(cell.stem, arrays, words)
+    except ProbekitError as problem:
+        return Ended(cell, str(problem), problem)
+    except (ArithmeticError, MemoryError, RuntimeError, ValueError) as unforeseen:  # other cells go on
+        return Ended(cell, f"{type(unforeseen).__name__}: {unforeseen}")
+    return Ended(cell)
+
+
+Found = tuple[dict[str, Array], dict[str, Any], list["Answers"]]
+
+
+def _unedited(cell: EraseCell) -> Found:
+    return _behaviour(cell, ())
+
+
+def _probe(cell: EraseCell) -> Found:
+    assert cell.posed is not None
+    return _ask_probes(cell, (cell.posed, *cell.neighbours), None), {}, []
+
+
+def _erase(cell: EraseCell) -> Found:
+    from probekit.erasure.eraser import Eraser, removed
+    from probekit.models.hooks import Edit
+
+    assert cell.posed is not None
+    problem, acts = open_posed(cell.posed)
+    train, dev = problem.of("train"), problem.of("dev")
+    X = acts.gather(cell.layer, problem.rows[train])
+    X_dev = acts.gather(cell.layer, problem.rows[dev])
+    like = Eraser.load(cell.like) if cell.like else None
+    eraser = fit_eraser(
+        cell.method,
+        (X, problem.gold[train]),
+        (X_dev, problem.gold[dev]),
+        like=like,
+        seed=cell.draw or 0,
+    )
+    eraser = replace(eraser, concept=problem.task).bind(
+        acts.model["name"], acts.model["fingerprint"], cell.layer, cell.analysis.site
+    )
+    eraser.save(cell.eraser)
+    told = removed(eraser, X, problem.gold[train])
+    words = {"rank": int(eraser.rank), "share": float(told.share), "change": float(told.change)}
+    del X, X_dev
+    arrays = _ask_probes(cell, (cell.posed, *cell.neighbours), eraser)
+    more, words_too, answers = _behaviour(cell, (Edit(cell.layer, eraser, cell.analysis.site),))
+    return arrays | more, words | words_too, answers
+
+
+def _scrub(cell: EraseCell) -> Found:
+    from probekit.experiment.erase_scrub import scrubbed
+
+    assert cell.posed is not None
+    opened = _opened(cell.model, cell.folder, cell.analysis.bos, cell.analysis.pll)
+    edits, words = scrubbed(cell, opened.model)
+    arrays, words_too, answers = _behaviour(cell, edits)
+    return arrays, words | words_too, answers
+
+
+_PARTS = {"unedited": _unedited, "probe": _probe, "erase": _erase, "scrub": _scrub}
+
+
+def open_posed(posed: Posed) -> tuple[ProbeProblem, Activations]:
+    """The problem and the stored states behind a task."""
+    from probekit.activations.activations import Activations
+    from probekit.probing.problem import ProbeProblem
+
+    return ProbeProblem.load(Path(posed.problem)), Activations.open(posed.entry)
+
+
+def _ask_probes(cell: EraseCell, tasks: Sequence[Posed], eraser: Any) -> dict[str, Array]:
+    """Fit fresh probes of every kind to the train rows of a layer (through the eraser), and ask dev and test."""
+    from probekit.probing.fitting import Target, fit_together, is_random
+
+    found: dict[str, Array] = {}
+    for posed in tasks:
+        problem, acts = open_posed(posed)
+        states = {
+            split: acts.gather(cell.layer, problem.rows[problem.of(split)])
+            for split in ("train", "dev", "test")
+        }
+        if eraser is not None:
+            states = {split: eraser(X) for split, X in states.items()}
+        gold = problem.gold[problem.of("train")]
+        for kind in cell.analysis.probes:
+            probe = make_probe(kind, numeric=False)
+            seeds = range(cell.analysis.seeds.probe) if is_random(probe) else (0,)
+            targets = [
+                Target(gold, cell.analysis.strength if kind == "linear" else None, seed) for seed in seeds
+            ]
+            fitted = fit_together(probe, states["train"], targets)
+            for split in ("dev", "test"):
+                codes = [one.predict(states[split]) for one in fitted]
+                found[f"{posed.task}|{kind}|{split}"] = np.stack(codes).astype(np.int32)
+    return found
+
+
+def _behaviour(cell: EraseCell, edits: Sequence[Edit]) -> Found:
+    """Judge every suite with the edits in force, and compare output distributions on the neutral sentences."""
+    from probekit.behavior.answers import answer_suite
+    from probekit.models.hooks import edit_all
+
+    if not cell.analysis.suites:
+        return {}, {}, []
+    opened = _opened(cell.model, cell.folder, cell.analysis.bos, cell.analysis.pll)
+    arrays: dict[str, Array] = {}
+    words: dict[str, Any] = {}
+    answers = []
+    with edit_all(opened.model, edits):
+        for planned in cell.analysis.chosen:
+            suite = read_suite(planned)
+            answers.append(answer_suite(opened.scorer, suite, model_kind=opened.model.kind))
+    if cell.texts:
+        arrays, words = _divergence(cell, opened, edits)
+    return arrays, words, answers
+
+
+def _divergence(
+    cell: EraseCell, opened: Opened, edits: Sequence[Edit]
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    from probekit.behavior.divergence import output_reference
+
+    reference = opened.references.get(cell.texts)
+    if reference is None:
+        reference = output_reference(
+            opened.model, read_json(cell.texts), bos=cell.analysis.bos, pll=cell.analysis.pll
+        )
+        opened.references[cell.texts] = reference
+    found = reference.against(edits)
+    arrays = {"kl": found.bits, "after": found.after.bits, "pieces": found.before.n_pieces}
+    return arrays, {"pseudo": found.before.pseudo, "rule": found.before.rule}
