@@ -24,7 +24,8 @@ class Family:
     """Facts of one architecture that cannot be seen on the module."""
 
     attention: str = ""
-    """Path, inside one block, of the output projection of self-attention; empty where it is not known."""
+    """Path, inside one block, of the output projection of self-attention; empty where it is not known. Of several, with
+    commas, the first that a block has holds."""
     mlp: str = ""
     """Path, inside one block, of the down projection, which reads the neurons after their activation."""
     unbounded: bool = False
@@ -34,40 +35,73 @@ class Family:
 _BERT = Family("attention.output.dense", "output.dense")
 _LLAMA = Family("self_attn.o_proj", "mlp.down_proj")
 _BART = Family("self_attn.out_proj", "fc2")
+_GPT2 = Family("attn.c_proj", "mlp.c_proj")
+_GPTJ = Family("attn.out_proj", "mlp.fc_out")
+_NEOX = Family("attention.dense", "mlp.dense_4h_to_h")
 _T5 = Family("layer.0.SelfAttention.o", "layer.-1.DenseReluDense.wo", unbounded=True)
+_LONG_T5 = Family(
+    ", ".join(f"layer.0.{kind}SelfAttention.o" for kind in ("", "Local", "TransientGlobal")),
+    "layer.-1.DenseReluDense.wo",
+    unbounded=True,
+)
 
 FAMILIES = {
-    "bert": _BERT,
-    "roberta": _BERT,
-    "gpt2": Family("attn.c_proj", "mlp.c_proj"),
-    "llama": _LLAMA,
-    "t5": _T5,
-    "bart": _BART,
-    "mt5": Family(unbounded=True),
-    "umt5": Family(unbounded=True),
-    "longt5": Family(unbounded=True),
+    **dict.fromkeys([
+        "bert", "roberta", "camembert", "data2vec-text", "deberta", "deberta-v2", "electra",
+        "ernie", "esm", "megatron-bert", "rembert", "roberta-prelayernorm", "roformer",
+        "xlm-roberta", "xlm-roberta-xl",
+    ], _BERT),
+    **dict.fromkeys([
+        "llama", "arcee", "cohere", "cohere2", "ernie4_5", "exaone4", "gemma", "gemma2",
+        "gemma3_text", "glm", "glm4", "granite", "ministral", "mistral", "nemotron", "olmo",
+        "olmo2", "olmo3", "phi3", "qwen2", "qwen3", "seed_oss", "smollm3", "stablelm",
+    ], _LLAMA),
+    **dict.fromkeys([
+        "bart", "biogpt", "blenderbot", "blenderbot-small", "m2m_100", "marian", "mbart", "opt",
+        "pegasus", "plbart", "xglm",
+    ], _BART),
+    **dict.fromkeys(("gpt2", "gpt_bigcode", "openai-gpt"), _GPT2),
+    **dict.fromkeys(("gptj", "codegen"), _GPTJ),
+    **dict.fromkeys(("gpt_neox", "gpt_neox_japanese"), _NEOX),
+    **dict.fromkeys(("t5", "mt5", "umt5"), _T5),
+    "longt5": _LONG_T5,
+    "bloom": Family("self_attention.dense", "mlp.dense_4h_to_h", unbounded=True),
+    "distilbert": Family("attention.out_lin", "ffn.lin2"),
+    "falcon": Family("self_attention.dense", "mlp.dense_4h_to_h"),
+    "gpt_neo": Family("attn.attention.out_proj", "mlp.c_proj"),
+    "modernbert": Family("attn.Wo", "mlp.Wo"),
+    "mpnet": Family("attention.attn.o", "output.dense"),
+    "mpt": Family("attn.out_proj", "ffn.down_proj"),
+    "persimmon": Family("self_attn.dense", "mlp.dense_4h_to_h"),
+    "phi": Family("self_attn.dense", "mlp.fc2"),
+    "starcoder2": Family("self_attn.o_proj", "mlp.c_proj"),
     "switch_transformers": Family(unbounded=True),
-    "bloom": Family(unbounded=True),
     "xlnet": Family(unbounded=True),
     "mamba": Family(unbounded=True),
     "mamba2": Family(unbounded=True),
-}
-"""One row per model_type. Rows with paths were tried on a small model of the family."""
+}  # fmt: skip
+"""One row per model_type. The paths of every row were tried on a small model of the family."""
 
 
-def register_family(model_type: str, *, attention: str = "", mlp: str = "", unbounded: bool = False) -> None:
+def register_family(
+    model_type: str, *, attention: str = "", mlp: str = "", unbounded: bool | None = None
+) -> None:
     """Say where the blocks of a family have their sites, for the rest of this process.
 
     `model_type` is what config.json calls the family. `attention` is the path, inside one block, of the linear map
     that self-attention ends in, and `mlp` that of the map which reads the neurons; a path that is left out keeps
-    its site unknown. Names are joined by dots, members of a list are numbered from either end. Raises ConfigError
-    where a path is no path.
+    its site unknown. Names are joined by dots, members of a list are numbered from either end; of several paths, with
+    commas, the first that a block has holds. `unbounded` families read any number of pieces; None leaves what is
+    known of that. Raises ConfigError where a path is no path.
 
     >>> pk.register_family("my_llama", attention="self_attn.o_proj", mlp="mlp.down_proj")
     """
     for path in (attention, mlp):
-        if not isinstance(path, str) or (path and not all(path.split("."))):
+        names = path.replace(",", ".").split(".") if isinstance(path, str) else [""]
+        if path != "" and not all(name.strip() for name in names):
             raise ConfigError(f"{path!r} is no path inside a block; write one like 'attention.output.dense'")
+    if unbounded is None:
+        unbounded = FAMILIES.get(str(model_type), Family()).unbounded
     FAMILIES[str(model_type)] = Family(attention, mlp, unbounded)
 
 

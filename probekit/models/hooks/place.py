@@ -111,9 +111,9 @@ def _before(act: Act) -> Any:
 
 def _after(act: Act) -> Any:
     def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
-        if isinstance(output, tuple):
+        if isinstance(output, tuple | list):
             new = act(output[0])
-            return None if new is output[0] else (new, *output[1:])
+            return None if new is output[0] else type(output)((new, *output[1:]))
         new = act(output)
         return None if new is output else new
 

@@ -85,18 +85,25 @@ def _part(model: Model, blocks: tuple[nn.Module, ...], number: int, stack: Stack
             f"{model.name}: it reads a row in chunks before its down projection, so that site 'mlp' is never seen "
             "whole; set chunk_size_feed_forward to 0 in its config.json"
         )
-    found: Any = blocks[number]
+    for way in path.split(","):
+        found = _follow(blocks[number], way.strip())
+        if found is not None:
+            return found
+    raise ModelError(
+        f"{model.name}: block {stack.prefix}{number + 1} ({type(blocks[number]).__name__}) has no part {path!r}, "
+        f"which the families table names for {model.family!r}; correct it with probekit.register_family"
+    )
+
+
+def _follow(block: nn.Module, path: str) -> nn.Module | None:
+    """The part of a block at a path; None where there is none."""
+    found: Any = block
     for step in path.split("."):
         if isinstance(found, nn.ModuleList) and step.lstrip("-").isdigit():
             found = found[int(step)] if -len(found) <= int(step) < len(found) else None
         else:
             found = getattr(found, step, None)
-    if not isinstance(found, nn.Module):
-        raise ModelError(
-            f"{model.name}: block {stack.prefix}{number + 1} ({type(blocks[number]).__name__}) has no part {path!r}, "
-            f"which the families table names for {model.family!r}; correct it with probekit.register_family"
-        )
-    return found
+    return found if isinstance(found, nn.Module) else None
 
 
 def _blocks(model: Model) -> Blocks:
@@ -145,7 +152,9 @@ def _watch(
     def keep(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         if threading.get_ident() == thread:
             given = args[0] if args else kwargs.get("hidden_states")
-            seen.setdefault(module, []).append((given, output[0] if isinstance(output, tuple) else output))
+            seen.setdefault(module, []).append(
+                (given, output[0] if isinstance(output, tuple | list) else output)
+            )
 
     handles = [block.register_forward_hook(keep, with_kwargs=True) for block in blocks]
     try:
