@@ -18,6 +18,10 @@ from probekit.cli.run import do_plan, report_of, work_options
 @click.option(
     "--layers", default="all", show_default=True, help="all, or names separated by commas: 0,3,final."
 )
+@click.option("--at", type=click.Choice(["word", "prediction"]), default="word", show_default=True,
+              help="Read the word itself, or the state from which the model predicts it.")  # fmt: skip
+@click.option("--site", type=click.Choice(["hidden", "attention_output", "mlp", "heads"]), default="hidden",
+              show_default=True, help="Where in a layer.")  # fmt: skip
 @click.option("--probe", "probes", multiple=True, type=click.Choice(["linear", "mlp"]), default=("linear",),
               show_default=True, help="Kind of probe. Repeatable.")  # fmt: skip
 @click.option(
@@ -57,6 +61,8 @@ def command(
             {
                 "kind": "probe",
                 "tasks": [task],
+                "at": given["at"],
+                "site": given["site"],
                 "layers": layers if layers == "all" else [part.strip() for part in layers.split(",")],
                 "probes": list(given["probes"]),
                 "strengths": _numbers(given["strengths"]),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from probekit.activations.store import Store
+from probekit.errors import ProbekitError
 from probekit.experiment.estimate import Cost, Rates, extraction_cost, probing_cost, spoken_bytes
 from probekit.experiment.health import rates_of
 from probekit.experiment.plan import ModelPlan
-from probekit.experiment.wanted import Wanted
+from probekit.experiment.wanted import Wanted, sources_of
 
 if TYPE_CHECKING:
     from probekit.data.corpus import Corpus
@@ -32,26 +33,26 @@ def describe_cost(
     words, sentences = corpus.n_words, len(corpus)
     tables = sum(p.numel() for name, p in model.module.named_parameters() if "embed" in name)
     lines, total = [], Cost(0.0)
-    for unit, pool in {(w.unit, w.pool): None for w in wanted}:
-        analysis = next(w.analysis for w in wanted if (w.unit, w.pool) == (unit, pool))
-        layers = len(model.resolve_layers(analysis.layers))
+    for w in sources_of(wanted).values():
+        layers = len(model.resolve_layers(w.analysis.layers, w.analysis.site))
+        reading = _reading(model, w, corpus)
         one = extraction_cost(
-            words=words,
-            sentences=sentences,
+            words=reading.words,
+            sentences=reading.inputs,
             block_parameters=max(model.parameters - tables, 1),
             layers=layers,
-            rows=words if unit == "word" else sentences,
-            dim=model.dim,
+            rows=reading.rows,
+            dim=reading.dim,
             rates=rates,
         )
         times = 1 + planned.twins
         total = Cost(total.seconds + one.seconds * times, total.bytes + one.bytes * times)
         lines.append(
-            f"  extract {unit}s ({pool}), {layers} layers, model and {planned.twins} random twins: about "
+            f"  extract {reading.what}, {layers} layers, model and {planned.twins} random twins: about "
             f"{one.seconds * times:,.0f} s, {spoken_bytes(one.bytes * times)} on disk, unless stored before"
         )
     for w in wanted:
-        layers = len(model.resolve_layers(w.analysis.layers))
+        layers = len(model.resolve_layers(w.analysis.layers, w.analysis.site))
         units = words if w.unit == "word" else sentences
         for kind in w.analysis.probes:
             seeds = 1 if kind == "linear" else w.analysis.seeds.probe
@@ -61,7 +62,35 @@ def describe_cost(
             )
             total = Cost(total.seconds + cost.seconds, total.bytes)
             lines.append(
-                f"  probe {w.task.name} ({kind}), {layers} layers x {fits} fits: about {cost.seconds:,.0f} s"
+                f"  probe {w.named.name} ({kind}), {layers} layers x {fits} fits: about {cost.seconds:,.0f} s"
             )
     head = f"plan for {model.name}: about {total.seconds:,.0f} s in all, {spoken_bytes(total.bytes)} on disk"
     return "\n".join([head, *lines])
+
+
+class _Reading(NamedTuple):
+    """What an extraction reads and keeps: words and inputs, rows, numbers of two bytes per row, and its name."""
+
+    words: int
+    inputs: int
+    rows: int
+    dim: int
+    what: str
+
+
+def _reading(model: Model, w: Wanted, corpus: Corpus) -> _Reading:
+    where = "" if w.site == "hidden" else f" at {w.site}"
+    dim = model.site_dim(w.analysis.site)
+    if not w.predicted:
+        rows = corpus.n_words if w.unit == "word" else len(corpus)
+        return _Reading(corpus.n_words, len(corpus), rows, dim, f"{w.unit}s ({w.pool}){where}")
+    what = f"places of prediction ({w.task.name}){where}"
+    try:
+        sentences = w.task.units(corpus).sentence
+    except ProbekitError:  # told where it is probed
+        return _Reading(0, 0, 0, dim, what)
+    if model.tokenizer.mask_token_id is None:
+        return _Reading(corpus.n_words, len(corpus), len(sentences), 2 * dim, what)
+    # a masked copy of the sentence for every word
+    words = sum(len(corpus[int(number)]) for number in sentences)
+    return _Reading(words, len(sentences), len(sentences), 2 * dim, what)

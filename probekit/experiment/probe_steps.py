@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,15 +10,20 @@ from probekit.errors import ProbekitError
 from probekit.experiment.cells import Cell, do_cell, do_cells, make_probe
 from probekit.experiment.describe import describe_cost
 from probekit.experiment.plan import CorpusPlan, ModelPlan
-from probekit.experiment.wanted import Wanted
+from probekit.experiment.wanted import Wanted, sources_of
 from probekit.experiment.work import Work, label_of
 
 if TYPE_CHECKING:
-    from probekit.activations.activations import Activations
+    from probekit.activations.activations import Activations, UnitData
+    from probekit.activations.places import Places
     from probekit.data.corpus import Corpus
     from probekit.models.model import Model
 
 Groups = list[tuple[Wanted, Path, list[Cell]]]
+
+
+class Entries(dict[tuple[str, ...], "list[Activations | UnitData] | ProbekitError"]):
+    """By source: the states of the model and of its twins, or why there are none."""
 
 
 class ProbeSteps:
@@ -25,6 +31,7 @@ class ProbeSteps:
 
     def __init__(self, work: Work, wanted: list[Wanted], corpus: Corpus, planned: CorpusPlan) -> None:
         self.work, self.wanted, self.corpus, self.reading = work, wanted, corpus, planned
+        self._places: dict[tuple[str, ...], Places] = {}
 
     def do(self, planned: ModelPlan) -> None:
         """Probe one model; what comes out joins the results of the run."""
@@ -40,60 +47,82 @@ class ProbeSteps:
         self.fit([cell for *_, cells in groups for cell in cells])
         self.assemble(model, planned, groups)
 
-    def extract(self, model: Model, planned: ModelPlan) -> dict[tuple[str, str], list[Activations]]:
-        """For every unit and pooling needed: the model's representations, then each twin's."""
+    def extract(self, model: Model, planned: ModelPlan) -> Entries:
+        """For every source of states needed: the model's representations, then each twin's."""
         from probekit.models.twins import random_twin
 
-        needed = {(w.unit, w.pool): w.analysis for w in self.wanted}
-        found: dict[tuple[str, str], list[Activations]] = {key: [self.stored(model, *key)] for key in needed}
-        first = min(analysis.seeds.twin for analysis in needed.values())
+        needed, found = sources_of(self.wanted), Entries()
+        self._places = {}
+        for key, w in needed.items():
+            try:
+                found[key] = [self.stored(model, w)]
+            except ProbekitError as problem:
+                if not w.predicted or len(needed) == 1:
+                    raise
+                found[key] = problem  # a model may have words' states and predict none
+        first = min(w.analysis.seeds.twin for w in needed.values())
         for seed in range(first, first + planned.twins):
             twin = random_twin(model, seed)
             self.work.info["models"].append(twin.describe() | {"name": f"{label_of(planned)}#twin-{seed}"})
-            for key in needed:
-                found[key].append(self.stored(twin, *key))
+            for key, w in needed.items():
+                entries = found[key]
+                if isinstance(entries, list):
+                    entries.append(self.stored(twin, w))
             del twin
         return found
 
-    def stored(self, model: Model, unit: str, pool: str) -> Activations:
+    def stored(self, model: Model, w: Wanted) -> Activations | UnitData:
+        """The states that a task reads, of all its layers and those of other tasks that read the same."""
         from probekit.activations.extract import extract
+        from probekit.activations.places import prediction_places
 
         layers: list[str] = []
-        for w in self.wanted:
-            layers += [layer for layer in model.resolve_layers(w.analysis.layers) if layer not in layers]
+        for other in self.wanted:
+            if other.site != w.site or (other.source != w.source if w.predicted else other.predicted):
+                continue
+            resolved = model.resolve_layers(other.analysis.layers, other.analysis.site)
+            layers += [layer for layer in resolved if layer not in layers]
+        if w.predicted:
+            if w.source not in self._places:  # a twin reads the same pieces, at the same places
+                self._places[w.source] = prediction_places(model, self.corpus, w.task)
+            return self._places[w.source].read(model, layers=layers, site=w.site, progress=self.work.progress)
         return extract(
             model,
             self.corpus,
             layers=layers,
-            unit=unit,
-            pool=pool,
+            site=w.site,
+            unit=w.unit,
+            pool=w.pool,
             text_form=self.reading.text_form,
             length=self.reading.length,
             progress=self.work.progress,
         )
 
-    def pose(
-        self, model: Model, planned: ModelPlan, entries: dict[tuple[str, str], list[Activations]]
-    ) -> Groups:
+    def pose(self, model: Model, planned: ModelPlan, entries: Entries) -> Groups:
         """Write every task's problem beside its cells: what workers need besides the store."""
+        from probekit.activations.activations import UnitData
         from probekit.probing.problem import check_same_rows, pose
         from probekit.probing.sweep import check_probe
 
         groups = []
         for w in self.wanted:
-            acts, *twins = entries[w.unit, w.pool]
-            name = self.work.name_of(label_of(planned), w.task.name)
+            task, read = w.named, entries[w.source]
+            name = self.work.name_of(label_of(planned), task.name)
             try:
-                data = acts.units(w.task)
+                if isinstance(read, ProbekitError):
+                    raise read
+                first = read[0]
+                data = first if isinstance(first, UnitData) else first.units(w.task)
+                acts, *twins = [one.activations if isinstance(one, UnitData) else one for one in read]
                 for twin in twins:
                     check_same_rows(acts.recipe, twin.recipe)
-                problem = pose(data, w.task, control_seeds=range(w.analysis.seeds.control))
+                problem = pose(data, task, control_seeds=range(w.analysis.seeds.control))
             except ProbekitError as met:
                 if len(self.wanted) * len(self.work.plan.model) == 1:
                     raise
                 self.work.fail(name, str(met))
                 continue
-            what = f"{label_of(planned)}, task {w.task.name}"
+            what = f"{label_of(planned)}, task {task.name}"
             self.work.note_left_out(what, data.left_out, data.left_out_examples)
             unseen = problem.notes["units_with_labels_unseen_in_train"]
             if unseen:
@@ -116,7 +145,7 @@ class ProbeSteps:
                         strengths=tuple(w.analysis.strengths),
                         probe_seeds=w.analysis.seeds.probe,
                     )
-                    for layer in model.resolve_layers(w.analysis.layers)
+                    for layer in model.resolve_layers(w.analysis.layers, w.analysis.site)
                 ]
                 groups.append((w, stem, cells))
         return groups
@@ -151,6 +180,7 @@ class ProbeSteps:
             if not results:
                 continue
             problem = ProbeProblem.load(stem)
-            work.results.append(assemble(problem, results, about, resamples=w.analysis.bootstrap))
+            at = replace(about, site=w.where)
+            work.results.append(assemble(problem, results, at, resamples=w.analysis.bootstrap))
             for cell, result in zip((cell for cell in cells if cell.done), results, strict=True):
                 work.run.add_outcomes(cell.name, layer_outcomes(problem, result))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from probekit.activations.recipe import POOLS
 from probekit.data.corpus import Corpus
@@ -28,6 +28,43 @@ class Wanted:
     def pool(self) -> str:
         return self.analysis.pool
 
+    @property
+    def predicted(self) -> bool:
+        """Whether words are read where the model predicts them."""
+        return self.analysis.at == "prediction"
+
+    @property
+    def site(self) -> str:
+        return self.analysis.site
+
+    @property
+    def where(self) -> str:
+        """What rows say of the site: the site, and that it is the place of prediction where it is."""
+        return f"{self.site} at prediction" if self.predicted else self.site
+
+    @property
+    def named(self) -> Task:
+        """The task by the name it has in rows and pictures, which tells places and sites apart."""
+        where = "" if self.where == "hidden" else f" ({self.where})"
+        return replace(self.task, name=f"{self.task.name}{where}")
+
+    @property
+    def source(self) -> tuple[str, ...]:
+        """What tasks share that read the same stored states."""
+        return (
+            ("prediction", self.site, self.task.name, self.task.file)
+            if self.predicted
+            else ("word", self.site, self.unit, self.pool)
+        )
+
+
+def sources_of(wanted: Sequence[Wanted]) -> dict[tuple[str, ...], Wanted]:
+    """Every source of stored states once, with the first task that reads it."""
+    found: dict[tuple[str, ...], Wanted] = {}
+    for w in wanted:
+        found.setdefault(w.source, w)
+    return found
+
 
 def tasks_of(plan: Plan) -> list[Wanted]:
     """The tasks of every analysis, loaded; ConfigError for an unknown one or a pooling that does not fit its unit."""
@@ -35,6 +72,10 @@ def tasks_of(plan: Plan) -> list[Wanted]:
     for analysis in plan.probes:
         for name in analysis.tasks:
             task = load_task(name)
+            if analysis.at == "prediction" and task.unit != "word":
+                raise ConfigError(
+                    f"task {name!r} labels each {task.unit}, and a model predicts words; use at = 'word'"
+                )
             if analysis.pool not in POOLS[task.unit]:
                 raise ConfigError(
                     f"task {name!r} labels each {task.unit}, which cannot be pooled by {analysis.pool!r}; "
