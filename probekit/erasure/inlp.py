@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 
 from probekit.erasure.eraser import Eraser
-from probekit.erasure.labelled import Labelled, labelled
+from probekit.erasure.train_dev import Labelled, labelled
 from probekit.erasure.penalty_path import PenaltyPath
 from probekit.errors import ConfigError
 from probekit.glossary import Progress, silent

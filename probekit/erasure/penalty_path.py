@@ -120,15 +120,20 @@ class PenaltyPath:
     def _nothing(self, dim: int) -> LinearSolution:
         """Where the walk begins: the shares of the classes and no weights."""
         share = np.bincount(self.codes, minlength=self.classes) / len(self.codes)
-        return LinearSolution(
-            coef=np.zeros((self.classes, dim)),
-            intercept=np.log(share),
-            objective=np.inf,
-            excess=np.inf,
-            gradient_norm=np.inf,
-            n_iter=0,
-            converged=False,
-        )
+        return solution_at(np.zeros((self.classes, dim)), np.log(share))
+
+
+def solution_at(coef: NDArray[np.float64], intercept: NDArray[np.float64]) -> LinearSolution:
+    """A place to begin a solve at: weights [classes, dim] and intercepts [classes]."""
+    return LinearSolution(
+        coef=coef,
+        intercept=intercept,
+        objective=np.inf,
+        excess=np.inf,
+        gradient_norm=np.inf,
+        n_iter=0,
+        converged=False,
+    )
 
 
 def _mean_variance(X: Array) -> float:
