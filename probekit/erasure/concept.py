@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probekit.errors import ConfigError, DataError, did_you_mean
-from probekit.maths.moments import Moments
+from probekit.maths.moments import CHUNK, Moments
 
 Array = NDArray[Any]
 
@@ -38,7 +38,7 @@ class ConceptMoments:
     @property
     def classes(self) -> Array | None:
         """The labels seen, sorted where they can be; None for numbers."""
-        return np.array(self._sorted()) if self._labels else None
+        return label_array(self._sorted()) if self._labels else None
 
     def add(self, X: Array, y: Any) -> None:
         """Take in states [n, dim] and labels [n] or numbers [n, k]. Raises DataError."""
@@ -51,14 +51,17 @@ class ConceptMoments:
                 "labels [n] and numbers [n, k] cannot be mixed in one stream; "
                 f"got shape {y.shape} after {'labels' if self._labels else 'numbers'}"
             )
-        if self.moments is None:
-            self.moments = Moments(X.shape[1], double=self.double)
+        moments = Moments(X.shape[1], double=self.double) if self.moments is None else self.moments
+        if moments.n and len(X) > CHUNK and not np.isfinite(X).all():  # refused before any of it is taken in
+            Moments(X.shape[1]).add(X)
+        codes = dict(self._codes)
         if y.ndim == 1:
-            self.moments.add_classes(X, code_labels(y, self._codes))
-            return
-        if self.moments.n and y.shape[1] != self.moments.numbers:
-            raise DataError(f"numbers of {self.moments.numbers} columns came before; got {y.shape[1]}")
-        self.moments.add_numbers(X, y)
+            moments.add_classes(X, code_labels(y, codes))
+        elif moments.n and y.shape[1] != moments.numbers:
+            raise DataError(f"numbers of {moments.numbers} columns came before; got {y.shape[1]}")
+        else:
+            moments.add_numbers(X, y)
+        self.moments, self._codes = moments, codes
 
     def finished(self) -> tuple[Moments, Shown]:
         """The moments and where the concept shows in them. Raises DataError for fewer than 2 rows, or 1 class."""
@@ -67,28 +70,44 @@ class ConceptMoments:
             raise DataError(f"an eraser needs at least 2 rows; got {0 if moments is None else moments.n}")
         if self._labels:
             check_classes(list(self._codes))
-            share = moments.class_counts / moments.n
-            directions = (moments.class_means() - moments.mean).T * np.sqrt(share)
             ordered = self._sorted()
-            counts = [int(moments.class_counts[self._codes[label]]) for label in ordered]
-            about = {"n": moments.n, "classes": [plain(label) for label in ordered], "counts": counts}
+            counts = moments.class_counts[[self._codes[label] for label in ordered]]
+            directions = (self.class_means() - moments.mean).T * np.sqrt(counts / moments.n)
+            about = {"n": moments.n, "classes": [plain(label) for label in ordered]}
+            about["counts"] = [int(count) for count in counts]
             return moments, Shown(directions, len(self._codes) - 1, about)
-        mean, cross, spread = moments.number_covariances()
+        _, cross, _ = moments.number_covariances()
+        whitening = self.number_whitening()
+        about = {"n": moments.n, "columns": moments.numbers}
+        return moments, Shown(cross @ whitening, whitening.shape[1], about)
+
+    def number_whitening(self) -> NDArray[np.float64]:
+        """K float64 [k, rank] with K' Sigma_zz K = I, so that K K' is a generalised inverse of Sigma_zz.
+
+        Raises DataError where no column of y varies.
+        """
+        assert self.moments is not None
+        mean, _, spread = self.moments.number_covariances()
         scale = np.sqrt(np.clip(np.diag(spread), 0.0, None))
-        varies = scale > 4 * np.finfo(np.float64).eps * np.abs(mean)
-        if not varies.any():
-            raise DataError(f"every one of the {moments.numbers} columns of y is constant: nothing to erase")
-        scale, cross, spread = scale[varies], cross[:, varies], spread[np.ix_(varies, varies)]
-        values, vectors = np.linalg.eigh(spread / np.outer(scale, scale))
-        kept = values > 1e-12 * len(values) * values[-1]
-        directions = (cross / scale) @ (vectors[:, kept] / np.sqrt(values[kept]))
-        return moments, Shown(directions, int(kept.sum()), {"n": moments.n, "columns": moments.numbers})
+        varies = np.flatnonzero(scale > 1e-14 * np.abs(mean))
+        if not len(varies):
+            raise DataError(
+                f"every one of the {len(mean)} columns of y is constant: there is nothing to erase"
+            )
+        scale = scale[varies]
+        values, vectors = np.linalg.eigh(spread[np.ix_(varies, varies)] / np.outer(scale, scale))
+        kept = values > 1e-14 * len(values) * values[-1]
+        whitening = np.zeros((len(mean), int(kept.sum())))
+        whitening[varies] = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
+        return whitening
+
+    def class_means(self) -> NDArray[np.float64]:
+        """The mean row of each class in the order of `classes`, float64 [classes, dim]."""
+        assert self.moments is not None
+        return np.asarray(self.moments.class_means()[[self._codes[label] for label in self._sorted()]])
 
     def _sorted(self) -> list[Any]:
-        try:
-            return sorted(self._codes)
-        except TypeError:  # labels of several kinds have no order of their own
-            return sorted(self._codes, key=lambda label: (type(label).__name__, str(label)))
+        return sort_labels(self._codes)
 
 
 def checked_states(X: Any, dim: int | None = None) -> Array:
@@ -155,6 +174,42 @@ def code_labels(y: Array, codes: dict[Any, int]) -> NDArray[np.int64]:
     return np.fromiter(map(codes.__getitem__, values), np.int64, len(values))
 
 
+def sort_labels(labels: Iterable[Any]) -> list[Any]:
+    """The labels in order; those of several kinds, which have no order of their own, by kind and then by text."""
+    labels = list(labels)
+    try:
+        return sorted(labels)
+    except TypeError:
+        return sorted(labels, key=lambda label: (type(label).__name__, str(label)))
+
+
+def label_array(labels: Sequence[Any]) -> Array:
+    """Labels as an array [classes] that keeps each as it is: of one dtype where they are of one kind."""
+    if len({type(label) for label in labels}) == 1 and isinstance(labels[0], str | int | float | bool):
+        return np.array(labels)
+    array = np.empty(len(labels), dtype=object)
+    array[:] = labels
+    return array
+
+
 def plain(label: Any) -> str | int | float | bool:
     """A label as JSON can hold it."""
     return label if isinstance(label, str | int | float | bool) else str(label)
+
+
+def checked_rank(rank: Any, dim: int) -> int:
+    """A number of directions from 0 to dim. Raises ConfigError."""
+    if not isinstance(rank, int | np.integer) or isinstance(rank, bool) or not 0 <= rank <= dim:
+        raise ConfigError(
+            f"rank must be a whole number from 0 to the width {dim} of the states; got {rank!r}"
+        )
+    return int(rank)
+
+
+def summed(X: Array) -> Moments:
+    """Moments of states [n, dim] alone. Raises DataError for fewer than 2 rows and values that are not finite."""
+    if len(X) < 2:
+        raise DataError(f"an eraser needs at least 2 rows; got {len(X)}")
+    moments = Moments(X.shape[1])
+    moments.add(X)
+    return moments

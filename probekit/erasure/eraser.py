@@ -49,7 +49,7 @@ class Eraser:
     left: NDArray[np.float64]
     right: NDArray[np.float64]
     center: NDArray[np.float64]
-    offset: NDArray[np.float64] = None  # type: ignore[assignment]  # right @ center, filled in below
+    offset: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     method: str = ""
     concept: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Eraser:
     rowwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.offset is None:
+        if not len(self.offset):
             object.__setattr__(self, "offset", np.asarray(self.right) @ np.asarray(self.center))
         for name in ("left", "right", "center", "offset"):
             array = np.array(getattr(self, name), dtype=np.float64)  # a copy: nobody else's array is frozen
@@ -103,13 +103,15 @@ class Eraser:
 
     def _tensors(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
         """right.T, left.T and -offset where the states are; made once per device and dtype."""
-        placed: dict[Any, tuple[Tensor, Tensor, Tensor]] = self._placed  # type: ignore[attr-defined]
-        found = placed.get((device, dtype))
-        if found is None:
+        placed: dict[Any, tuple[Tensor, Tensor, Tensor]] = self.__dict__["_placed"]
+        if (device, dtype) not in placed:
             with torch.inference_mode(False):  # inside inference mode they would be of no use outside it
-                parts = [torch.tensor(a, dtype=dtype) for a in (self.right.T, self.left.T, -self.offset)]
-                found = placed[device, dtype] = tuple(part.to(device) for part in parts)  # type: ignore[assignment]
-        return found
+                right, left, offset = (
+                    torch.tensor(array, dtype=dtype).to(device)
+                    for array in (self.right.T, self.left.T, -self.offset)
+                )
+            placed[device, dtype] = right, left, offset
+        return placed[device, dtype]
 
     def _erase_array(self, X: Array) -> Array:
         if X.dtype.kind != "f":
@@ -253,11 +255,8 @@ class Eraser:
                 f"{text}: format {words.get('format')!r}, this version reads {FORMAT}; fit the eraser again"
             )
         try:
-            found = cls(
-                **{name: arrays[name] for name in ARRAYS},
-                **{name: words[name] for name in WORDS},
-                about=words["about"],
-            )
+            made: dict[str, Any] = {name: arrays[name] for name in ARRAYS}
+            found = cls(**made, **{name: words[name] for name in (*WORDS, "about")})
         except (KeyError, TypeError, IndexError, DataError) as problem:
             raise StoreError(f"{text}: damaged ({problem!r}); fit the eraser again") from None
         if found.key != words.get("key"):

@@ -1,119 +1,129 @@
-"""What the fitters that train classifiers are given: rows with labels, and rows of their own to stop by."""
+"""Erasers that must be told what the concept of each state is before they can take it out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from probekit.erasure.concept import check_classes, checked_concept, checked_states, plain
-from probekit.errors import DataError
+from probekit.errors import DataError, StoreError
+from probekit.results.bundle import bundle_paths, load_bundle, save_bundle
 
 Array = NDArray[Any]
+States = TypeVar("States", Array, Tensor)
 
-HELD_OUT = 0.2  # of the rows, or of the clusters, where no dev rows are given
+FORMAT = 1
+SHOWN = 10
 
 
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """Rows of train and dev as working copies (float32, or float64 where they came so), labels as codes.
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class LabelledEraser(ABC):
+    """A frozen map of states [..., dim] and their concept z: labels [...], or numbers [..., k] if `classes` is empty.
 
-    ``codes`` int64 [n] count through ``classes``, the sorted labels of train; ``dev_codes`` int64 [m] are -1 for a
-    label that train lacks. ``majority`` is the share of the most frequent label on dev; ``about`` counts rows and
-    labels.
+    Called as ``eraser(X, z)``; gives X's kind, dtype and device back, computed in float32 at least.
     """
 
-    X: Array
-    codes: NDArray[np.int64]
-    X_dev: Array
-    dev_codes: NDArray[np.int64]
-    classes: Array
-    majority: float
-    about: dict[str, Any]
+    ARRAYS: ClassVar[tuple[str, ...]] = ()
+    KIND: ClassVar[str] = ""
+
+    center: NDArray[np.float64]
+    classes: tuple[Any, ...] = ()
+    concept: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def mean(self) -> NDArray[np.float64]:
-        """The mean of the training rows."""
-        mean: NDArray[np.float64] = self.X.mean(axis=0, dtype=np.float64)
-        return mean
+    def dim(self) -> int:
+        """Width of the states."""
+        return int(self.center.shape[0])
 
+    def __call__(self, X: States, z: Any) -> States:
+        """The states [..., dim] with the concept taken out.
 
-def labelled(
-    X: Any, y: Any, X_dev: Any = None, y_dev: Any = None, *, cluster: Any = None, seed: int = 0
-) -> Labelled:
-    """Check and code rows [n, dim] with labels [n]. Without dev rows a fifth of the clusters (or rows) is held out.
+        Raises DataError for another width or length, both named, and for a label that was not fitted.
+        """
+        if not X.shape or X.shape[-1] != self.dim:
+            width = X.shape[-1] if X.shape else "none"
+            raise DataError(f"this eraser is for states of width {self.dim}; got width {width}")
+        if isinstance(X, Tensor):
+            double = X.dtype == torch.float64
+            rows = X.reshape(-1, self.dim).to(torch.float64 if double else torch.float32)
+            return self._erase(rows, self._told(z, X.shape[:-1])).to(X.dtype).reshape(X.shape)
+        X = np.asarray(X)
+        if X.dtype.kind != "f":
+            raise DataError(f"states must be floating point numbers; got dtype {X.dtype}")
+        copied = np.array(X.reshape(-1, self.dim), dtype=np.float64 if X.dtype.itemsize >= 8 else np.float32)
+        erased = self._erase(torch.from_numpy(copied), self._told(z, X.shape[:-1])).numpy()
+        return erased.astype(X.dtype).reshape(X.shape)
 
-    Raises DataError for numbers instead of labels, one class only, values that are not finite, widths or lengths that
-    differ.
-    """
-    X, y = checked_states(X), _labels(y, X, "train")
-    if (X_dev is None) != (y_dev is None):
-        raise DataError("X_dev and y_dev belong together; give both, or neither to hold out rows of train")
-    check_classes([plain(label) for label in np.unique(y).tolist()])
-    held_out = X_dev is None
-    if held_out:
-        dev = _hold_out(y, cluster, seed)
-        X, y, X_dev, y_dev = X[~dev], y[~dev], X[dev], y[dev]
-    X_dev = checked_states(X_dev)
-    if X_dev.shape[1] != X.shape[1]:
-        raise DataError(
-            f"train has width {X.shape[1]}, dev has width {X_dev.shape[1]}; both must be one layer's"
+    @abstractmethod
+    def _erase(self, rows: Tensor, z: Array) -> Tensor:
+        """Rows [n, dim], and codes int64 [n] or numbers float64 [n, k], to rows without the concept."""
+
+    def _told(self, z: Any, shape: tuple[int, ...]) -> Array:
+        z = z.detach().cpu().numpy() if isinstance(z, Tensor) else np.asarray(z)
+        rows = int(np.prod(shape))
+        if self.classes:
+            if z.size != rows or z.shape != tuple(shape):
+                raise DataError(
+                    f"states of shape {(*shape, self.dim)} need labels of shape {tuple(shape)}; got {z.shape}"
+                )
+            known = {label: code for code, label in enumerate(self.classes)}
+            values = z.reshape(-1).tolist()
+            new = [label for label in dict.fromkeys(values) if label not in known]
+            if new:
+                raise DataError(
+                    f"label {new[0]!r} was not among the {len(known)} classes that this eraser was fitted on: "
+                    + ", ".join(map(repr, self.classes[:SHOWN]))
+                )
+            return np.fromiter(map(known.__getitem__, values), np.int64, rows)
+        if z.ndim != len(shape) + 1 or z.shape[:-1] != tuple(shape) or z.shape[-1] != self.width_of_concept:
+            raise DataError(
+                f"states of shape {(*shape, self.dim)} need numbers of shape {(*shape, self.width_of_concept)}; "
+                f"got {z.shape}"
+            )
+        return np.asarray(z.reshape(rows, -1), dtype=np.float64)
+
+    @property
+    def width_of_concept(self) -> int:
+        """How many numbers a state's concept has; the number of classes for labels."""
+        return len(self.classes)
+
+    def save(self, stem: str | Path) -> None:
+        """Write ``stem``.safetensors and ``stem``.json. Raises DiskError; DataError for labels JSON cannot hold."""
+        odd = [label for label in self.classes if not isinstance(label, str | int | float | bool)]
+        if odd:
+            raise DataError(
+                f"label {odd[0]!r} is no text, number or truth value; such an eraser cannot be saved"
+            )
+        words = {"classes": list(self.classes), "concept": self.concept, "about": dict(self.about)}
+        save_bundle(
+            stem,
+            {name: getattr(self, name) for name in self.ARRAYS},
+            {**words, "format": FORMAT, "kind": self.KIND},
         )
-    y_dev = _labels(y_dev, X_dev, "dev")
-    X, X_dev = _copy(X, "train"), _copy(X_dev, "dev")
-    classes, codes = np.unique(y, return_inverse=True)
-    _, counts = np.unique(y_dev, return_counts=True)
-    about = {
-        "n": len(X),
-        "n_dev": len(X_dev),
-        "dev": "held out of train" if held_out else "given",
-        "classes": [plain(label) for label in classes.tolist()],
-        "counts": np.bincount(codes).tolist(),
-    }
-    return Labelled(
-        X, codes.astype(np.int64), X_dev, _coded(y_dev, classes), classes, float(counts.max() / len(y_dev)), about
-    )  # fmt: skip
 
+    @classmethod
+    def load(cls, stem: str | Path) -> Self:
+        """The eraser that `save` wrote. Raises DataError where absent, StoreError where damaged or another kind."""
+        arrays, words = load_bundle(stem)
+        text = bundle_paths(stem)[1]
+        if (words.get("kind"), words.get("format")) != (cls.KIND, FORMAT):
+            raise StoreError(
+                f"{text}: kind {words.get('kind')!r}, format {words.get('format')!r}; expected {cls.KIND!r}, {FORMAT}"
+            )
+        try:
+            made: dict[str, Any] = {name: arrays[name] for name in cls.ARRAYS}
+            made |= {name: words[name] for name in ("concept", "about")}
+            return cls(**made, classes=tuple(words["classes"]))
+        except (KeyError, TypeError) as problem:
+            raise StoreError(f"{text}: damaged ({problem!r}); fit the eraser again") from None
 
-def _labels(y: Any, X: Array, where: str) -> Array:
-    y = checked_concept(y, len(X))
-    if y.ndim != 1:
-        raise DataError(f"{where}: a classifier needs labels [n]; got numbers {y.shape}. Leace takes numbers")
-    found: Array = y
-    return found
-
-
-def _coded(y: Array, classes: Array) -> NDArray[np.int64]:
-    place = {label: code for code, label in enumerate(classes.tolist())}
-    return np.fromiter((place.get(label, -1) for label in y.tolist()), np.int64, len(y))
-
-
-def _copy(X: Array, where: str) -> Array:
-    """A working copy in rows, float32 unless it came as float64. Raises DataError for NaN and infinity."""
-    copy = np.array(X, dtype=np.float64 if X.dtype.itemsize >= 8 else np.float32, order="C")
-    if not np.isfinite(copy.sum(axis=0, dtype=np.float64)).all():
-        bad = int(np.flatnonzero(~np.isfinite(copy).all(axis=1))[0])
-        raise DataError(f"{where}: states hold a value that is not a finite number, first in row {bad}")
-    return copy
-
-
-def _hold_out(y: Array, cluster: Any, seed: int) -> NDArray[np.bool_]:
-    """Which rows stop the rounds; every label keeps a row for training."""
-    draw = np.random.default_rng(seed)
-    if cluster is None:
-        groups = np.arange(len(y))
-    else:
-        groups = np.unique(np.asarray(cluster), return_inverse=True)[1].reshape(-1)
-        if len(groups) != len(y):
-            raise DataError(f"{len(y)} rows but {len(groups)} clusters; each row belongs to one")
-    number = int(groups.max()) + 1
-    dev = np.isin(groups, draw.permutation(number)[: max(1, int(HELD_OUT * number))])
-    for label in np.setdiff1d(np.unique(y), np.unique(y[~dev])):
-        dev &= y != label
-    if not dev.any():
-        raise DataError(
-            f"{len(y)} rows in {number} clusters are too few to hold some out; give X_dev and y_dev"
-        )
-    return dev
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.concept!r}, dim={self.dim}, classes={len(self.classes)})"

@@ -49,6 +49,10 @@ class Leace(BaseEstimator):  # type: ignore[misc]
     True
     """
 
+    _seen: ConceptMoments
+    _solved: tuple[Eraser, NDArray[np.float64]]
+    _coarse: bool
+
     def __init__(
         self,
         *,
@@ -107,8 +111,7 @@ class Leace(BaseEstimator):  # type: ignore[misc]
 
     def _solve(self) -> tuple[Eraser, NDArray[np.float64]]:
         if "_solved" in self.__dict__:
-            solved: tuple[Eraser, NDArray[np.float64]] = self._solved
-            return solved
+            return self._solved
         moments, shown = self._seen.finished()
         covariance = moments.covariance()
         if self.shrinkage:

@@ -13,6 +13,9 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
+ROUNDING = 16  # rounding units that count as zero: empty directions of correlations were found at up to two
+COARSE = 100  # eigenvalues this many rounding units above zero are known to about a hundredth
+
 
 class Guarding(NamedTuple):
     """left float64[dim, rank] and right float64[rank, dim] of x - left right (x - mean), and how they were found.
@@ -50,19 +53,19 @@ def guarding_directions(
     dim = len(covariance)
     scale = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
     varies = np.flatnonzero(scale > 0)
-    limit = eps * 4 * max(dim, 16) if tolerance is None else tolerance
-    floor = max(limit, 1e3 * eps)
+    limit = ROUNDING * eps if tolerance is None else tolerance
     if not len(varies):
         empty = np.zeros((dim, 0))
         return Guarding(empty, empty.T, np.zeros(0), limit, False)
     scale = scale[varies]
-    factor, coarse = _factor(covariance[np.ix_(varies, varies)] / np.outer(scale, scale), scale, limit, eps)
+    factor, smallest = _factor(covariance[np.ix_(varies, varies)] / np.outer(scale, scale), scale, limit)
+    floor = ROUNDING * eps / np.sqrt(smallest)  # what rounding can pass for a correlation
     whitened = factor.whiten(directions[varies])
     u, s, _ = np.linalg.svd(whitened, full_matrices=False)
     u = u[:, : min(most, int((s > floor).sum()))]
     left, right = np.zeros((dim, u.shape[1])), np.zeros((u.shape[1], dim))
     left[varies], right[:, varies] = factor.color(u), factor.read(u)
-    return Guarding(left, right, np.minimum(s, 1.0), limit, coarse)
+    return Guarding(left, right, np.minimum(s, 1.0), limit, smallest < COARSE * eps)
 
 
 def orthogonal_directions(directions: Array, rank: int) -> Array:
@@ -136,17 +139,16 @@ class _Eigen:
         return read
 
 
-def _factor(correlations: Array, scale: Array, limit: float, eps: float) -> tuple[_Cholesky | _Eigen, bool]:
-    """A whitening, and whether the smallest eigenvalue is near the rounding `eps` of the products."""
+def _factor(correlations: Array, scale: Array, limit: float) -> tuple[_Cholesky | _Eigen, float]:
+    """A whitening, and the smallest eigenvalue that it keeps, or a bound of it, as a share of the largest."""
     from scipy.linalg import LinAlgError, cholesky, lapack
 
     try:
         triangle = cholesky(correlations, lower=True, check_finite=False)
     except LinAlgError:
-        return _Eigen(correlations, scale, limit), True
+        return _Eigen(correlations, scale, limit), limit
     condition, _ = lapack.dpocon(triangle, np.abs(correlations).sum(axis=0).max(), uplo="L")
-    coarse = condition < 1e3 * eps
     # the estimate is of the 1-norm, which bounds the ratio of eigenvalues from below, up to a small factor
     if condition > 10 * limit:
-        return _Cholesky(triangle, scale), coarse
-    return _Eigen(correlations, scale, limit), coarse
+        return _Cholesky(triangle, scale), float(condition)
+    return _Eigen(correlations, scale, limit), limit

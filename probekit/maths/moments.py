@@ -18,6 +18,7 @@ Array = np.ndarray[Any, Any]
 
 CHUNK = 2048  # rows multiplied at once
 PENDING = 256  # chunk means kept apart before they are added up in one product
+EPS = float(np.finfo(np.float64).eps)
 FEW = 64  # up to so many classes are summed by a product with indicator columns
 
 
@@ -35,7 +36,7 @@ class Moments:
 
     def __init__(self, dim: int, *, double: bool = False) -> None:
         self.n, self.dim, self.double = 0, dim, double
-        self.eps = float(np.finfo(np.float64).eps)
+        self.eps = EPS
         """The rounding unit of the coarsest products so far."""
         self.class_counts = np.zeros(0)
         self.numbers = 0
@@ -60,48 +61,50 @@ class Moments:
         apart = self.mean - self._reference
         covariance: Array = self._scatter / self.n - np.outer(apart, apart)
         # what is left of a constant feature is the rounding of its mean
-        constant = np.diag(covariance) <= np.maximum(
-            (4 * np.finfo(np.float64).eps * np.abs(self.mean)) ** 2, 4 * np.finfo(np.float64).eps * apart**2
-        )
+        constant = np.diag(covariance) <= np.maximum((4 * EPS * np.abs(self.mean)) ** 2, 4 * EPS * apart**2)
         covariance[constant] = 0.0
         covariance[:, constant] = 0.0
         return covariance
 
     def class_means(self) -> Array:
-        """The mean row of each class, float64[classes, dim]; every class must have been seen."""
-        means: Array = self._totals / self.class_counts[:, None]
+        """The mean row of each class, float64[classes, dim]; zeros for a code that no row had."""
+        means: Array = self._totals / np.maximum(self.class_counts, 1.0)[:, None]
         return means
 
     def add_classes(self, X: Array, codes: Array) -> None:
         """Add rows X [m, dim] of the classes int[m]; a code not seen before makes room for itself.
 
-        Raises DataError where X holds a value that is not a finite number.
+        Raises DataError where X holds a value that is not a finite number; the chunk that does is not added.
         """
         self._make_room(int(codes.max(initial=-1)) + 1)
-        for rows, centred, shift in self._chunks(X):
+        for rows, centred, shift, gram in self._chunks(X):
             own = codes[rows]
             counts = np.bincount(own, minlength=len(self.class_counts)).astype(np.float64)
             sums = _sums_by_class(centred, own, counts)
             self._totals += sums + counts[:, None] * shift
             self.class_counts += counts
-            self._finish(X[rows], centred, shift, sums.sum(axis=0), rows)
+            self._take(len(own), gram, shift, sums.sum(axis=0))
 
     def add_numbers(self, X: Array, Z: Array) -> None:
-        """Add rows X [m, dim] beside finite numbers Z [m, k]. Raises DataError where X is not finite."""
+        """Add rows X [m, dim] beside finite numbers Z [m, k], multiplied in float64. Raises as `add_classes`."""
         if not self.n:
             self.numbers = Z.shape[1]
             self._cross = np.zeros((self.dim, self.numbers))
             self._z_sum, self._z_scatter = np.zeros(self.numbers), np.zeros((self.numbers, self.numbers))
             self._z_reference = Z.mean(axis=0)
-        for rows, centred, shift in self._chunks(X):
+        for rows, centred, shift, gram in self._chunks(X):
             z = Z[rows] - self._z_reference
-            beside = np.concatenate([z, np.ones((len(z), 1))], axis=1).astype(centred.dtype)
-            sums = (centred.T @ beside).astype(np.float64)
+            exact = centred.astype(np.float64, copy=False)
             reference = shift if self._reference is None else self._reference
-            self._cross += sums[:, :-1] + np.outer(shift - reference, z.sum(axis=0))
+            self._cross += exact.T @ z + np.outer(shift - reference, z.sum(axis=0))
             self._z_sum += z.sum(axis=0)
             self._z_scatter += z.T @ z
-            self._finish(X[rows], centred, shift, sums[:, -1], rows)
+            self._take(len(z), gram, shift, exact.sum(axis=0))
+
+    def add(self, X: Array) -> None:
+        """Add rows X [m, dim] beside nothing. Raises as `add_classes`."""
+        for rows, centred, shift, gram in self._chunks(X):
+            self._take(rows.stop - rows.start, gram, shift, centred.sum(axis=0, dtype=np.float64))
 
     def number_covariances(self) -> tuple[Array, Array, Array]:
         """(mean of Z [k], covariance of X with Z [dim, k], covariance of Z [k, k]); each float64, divisor n."""
@@ -116,11 +119,11 @@ class Moments:
             self.class_counts = np.concatenate([self.class_counts, np.zeros(new)])
             self._totals = np.concatenate([self._totals, np.zeros((new, self.dim))])
 
-    def _chunks(self, X: Array) -> Iterator[tuple[slice, Array, Array]]:
-        """(rows, those rows less their mean, that mean as the working dtype holds it)."""
+    def _chunks(self, X: Array) -> Iterator[tuple[slice, Array, Array, Array]]:
+        """(rows, those rows less their mean, that mean as the working dtype holds it, their products)."""
         single = not self.double and X.dtype.itemsize < 8
         dtype = np.dtype(np.float32 if single else np.float64)
-        self.eps = max(self.eps, float(np.finfo(dtype).eps))
+        self.eps = max(self.eps, float(np.finfo(np.float32).eps) if single else EPS)
         buffer = np.empty((min(CHUNK, len(X)), self.dim), dtype)
         for start in range(0, len(X), CHUNK):
             rows = slice(start, min(start + CHUNK, len(X)))
@@ -128,23 +131,13 @@ class Moments:
             with np.errstate(all="ignore"):
                 shift = (np.ones(len(part), dtype) @ part) / dtype.type(len(part))
                 centred = np.subtract(part, shift, out=buffer[: len(part)])
-            yield rows, centred, shift.astype(np.float64)
+                gram = centred.T @ centred
+            if not np.isfinite(np.diag(gram)).all():
+                _refuse(X[rows], start, dtype)
+            yield rows, centred, shift.astype(np.float64), gram
 
-    def _finish(self, X: Array, centred: Array, shift: Array, rest: Array, rows: slice) -> None:
-        """Take a chunk in: ``rest`` [dim] is the sum of the centred rows, near zero."""
-        with np.errstate(all="ignore"):
-            gram = centred.T @ centred
-        if not (np.isfinite(rest).all() and np.isfinite(np.diag(gram)).all()):
-            bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
-            if not len(bad):
-                raise DataError(
-                    f"features are too large for products in {centred.dtype}; divide them by a constant"
-                )
-            raise DataError(
-                f"features hold a value that is not a finite number, first in row {rows.start + int(bad[0])}; "
-                "leave such rows out first"
-            )
-        m = len(X)
+    def _take(self, m: int, gram: Array, shift: Array, rest: Array) -> None:
+        """Take a chunk of m rows in; ``rest`` [dim] is the sum of its centred rows, near zero."""
         if self._reference is None:
             self._reference = shift
         self._scatter += gram
@@ -162,6 +155,16 @@ class Moments:
             half = s.T @ (m * s / 2 + np.stack([rest for _, _, rest in self._between]))
             self._scatter += half + half.T
             self._between.clear()
+
+
+def _refuse(X: Array, start: int, dtype: np.dtype[Any]) -> None:
+    """Raises the DataError of rows whose products are not finite."""
+    bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
+    if not len(bad):
+        raise DataError(f"features are too large for products in {dtype}; divide them by a constant first")
+    raise DataError(
+        f"features hold a value that is not a finite number, first in row {start + int(bad[0])}; leave such rows out"
+    )
 
 
 def _sums_by_class(rows: Array, codes: Array, counts: Array) -> Array:
