@@ -27,7 +27,7 @@ from probekit.cli.run import do_plan, report_of, work_options
 @click.option("--site", type=click.Choice(["hidden", "attention_output", "mlp"]), default="hidden",
               show_default=True, help="Where in a layer.")  # fmt: skip
 @click.option("--judge", "suites", multiple=True, metavar="SUITE",
-              help="Suite to judge again, built-in or a file. Repeatable; without one only probes are asked.")  # fmt: skip
+              help="Suite to judge again. Repeatable; without one only probes are asked.")  # fmt: skip
 @click.option("--control-concept", "controls", multiple=True, metavar="TASK",
               help="A concept that should not matter, erased beside. Repeatable.")  # fmt: skip
 @click.option("--neighbour", "neighbours", multiple=True, metavar="TASK",

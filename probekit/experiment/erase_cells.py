@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,7 @@ from probekit.errors import ProbekitError
 from probekit.experiment.cells import Ended, make_probe
 from probekit.experiment.erase_fit import fit_eraser
 from probekit.experiment.judge_cells import read_suite
-from probekit.experiment.plan import ErasePlan, ModelPlan
+from probekit.experiment.plan import ErasePlan, ModelPlan, SuitePlan
 from probekit.experiment.work import load_planned
 from probekit.results.bundle import load_bundle, save_bundle
 from probekit.results.files import read_json
@@ -24,6 +24,8 @@ from probekit.results.files import read_json
 if TYPE_CHECKING:
     from probekit.activations.activations import Activations
     from probekit.behavior.answers import Answers
+    from probekit.behavior.questions import Questions
+    from probekit.data.suite import Suite
     from probekit.models.hooks import Edit
     from probekit.models.model import Model
     from probekit.models.scoring import Scorer
@@ -107,7 +109,8 @@ class Opened:
 
     model: Model
     scorer: Scorer
-    references: dict[str, Any]
+    suites: dict[str, tuple[Suite, Questions]] = field(default_factory=dict)
+    references: dict[str, Any] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=1)
@@ -115,7 +118,7 @@ def _opened(planned: ModelPlan, folder: str, bos: Any, pll: Any) -> Opened:
     from probekit.models.scoring.make import make_scorer
 
     model = load_planned(planned, Path(folder) if folder else None)
-    return Opened(model, make_scorer(model, bos=bos, pll=pll), {})
+    return Opened(model, make_scorer(model, bos=bos, pll=pll))
 
 
 def let_go() -> None:
@@ -152,7 +155,8 @@ def _probe(cell: EraseCell) -> Found:
 
 
 def _erase(cell: EraseCell) -> Found:
-    from probekit.erasure.eraser import Eraser, removed
+    from probekit.erasure.eraser import Eraser
+    from probekit.erasure.removed import removed
     from probekit.models.hooks import Edit
 
     assert cell.posed is not None
@@ -172,8 +176,10 @@ def _erase(cell: EraseCell) -> Found:
         acts.model["name"], acts.model["fingerprint"], cell.layer, cell.analysis.site
     )
     eraser.save(cell.eraser)
-    told = removed(eraser, X, problem.gold[train])
-    words = {"rank": int(eraser.rank), "share": float(told.share), "change": float(told.change)}
+    words = {"rank": eraser.rank, "share": 0.0, "change": 0.0}
+    if eraser.rank:
+        told = removed(eraser, X)
+        words |= {"share": told.variance, "change": told.relative_change}
     del X, X_dev
     arrays = _ask_probes(cell, (cell.posed, *cell.neighbours), eraser)
     more, words_too, answers = _behaviour(cell, (Edit(cell.layer, eraser, cell.analysis.site),))
@@ -202,10 +208,12 @@ def open_posed(posed: Posed) -> tuple[ProbeProblem, Activations]:
 
 
 def _ask_probes(cell: EraseCell, tasks: Sequence[Posed], eraser: Any) -> dict[str, Array]:
-    """Fit fresh probes of every kind to the train rows of a layer (through the eraser), and ask dev and test."""
+    """Fit fresh probes to the train rows of a layer (through the eraser), and ask dev and test: of every kind for the
+    concept's erasers, of the first kind for what they are compared with."""
     from probekit.probing.fitting import Target, fit_together, is_random
 
     found: dict[str, Array] = {}
+    kinds = cell.analysis.probes[:1] if cell.role else cell.analysis.probes
     for posed in tasks:
         problem, acts = open_posed(posed)
         states = {
@@ -215,7 +223,7 @@ def _ask_probes(cell: EraseCell, tasks: Sequence[Posed], eraser: Any) -> dict[st
         if eraser is not None:
             states = {split: eraser(X) for split, X in states.items()}
         gold = problem.gold[problem.of("train")]
-        for kind in cell.analysis.probes:
+        for kind in kinds:
             probe = make_probe(kind, numeric=False)
             seeds = range(cell.analysis.seeds.probe) if is_random(probe) else (0,)
             targets = [
@@ -241,11 +249,22 @@ def _behaviour(cell: EraseCell, edits: Sequence[Edit]) -> Found:
     answers = []
     with edit_all(opened.model, edits):
         for planned in cell.analysis.chosen:
-            suite = read_suite(planned)
-            answers.append(answer_suite(opened.scorer, suite, model_kind=opened.model.kind))
+            suite, questions = _asked(opened, planned)
+            kind = opened.model.kind
+            answers.append(answer_suite(opened.scorer, suite, questions=questions, model_kind=kind))
     if cell.texts:
         arrays, words = _divergence(cell, opened, edits)
     return arrays, words, answers
+
+
+def _asked(opened: Opened, planned: SuitePlan) -> tuple[Suite, Questions]:
+    from probekit.behavior.questions import ask_suite
+
+    known = planned.model_dump_json()
+    if known not in opened.suites:
+        suite = read_suite(planned)
+        opened.suites[known] = suite, ask_suite(suite)
+    return opened.suites[known]
 
 
 def _divergence(

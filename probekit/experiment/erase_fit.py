@@ -53,19 +53,19 @@ def _mean(train: Rows, dev: Rows, like: Any, seed: int) -> Any:
 
 
 def _pca(train: Rows, dev: Rows, like: Any, seed: int) -> Any:
-    from probekit.erasure.controls import PcaErasure
+    from probekit.erasure.pca_erasure import PcaErasure
 
     return PcaErasure(rank=_rank(like)).fit(*train).eraser_
 
 
 def _random(train: Rows, dev: Rows, like: Any, seed: int) -> Any:
-    from probekit.erasure.controls import RandomErasure
+    from probekit.erasure.random_erasure import RandomErasure
 
     return RandomErasure(rank=_rank(like), seed=seed).fit(*train).eraser_
 
 
 def _random_norm(train: Rows, dev: Rows, like: Any, seed: int) -> Any:
-    from probekit.erasure.controls import RandomErasure
+    from probekit.erasure.random_erasure import RandomErasure
 
     return RandomErasure(like=like, match="norm", seed=seed).fit(*train).eraser_
 
