@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from probekit.data.sentence import Sentence
 from probekit.erasure.fills import fill_piece, sees_ahead
@@ -18,18 +17,16 @@ from probekit.erasure.probe_scores import (
     check_probe,
     class_scores,
     is_classifier,
-    is_function,
     label_code,
     label_scores,
     plain_output,
-    several,
+    spoken_output,
     torch_scores,
+    unit_of,
 )
 from probekit.erasure.reading import values_of
 from probekit.erasure.versions import GONE, Version
 from probekit.errors import ConfigError, ModelError, did_you_mean
-from probekit.estimators.linear import LinearProbe
-from probekit.estimators.mlp import MLPProbe
 from probekit.models.align import REASONS, encode
 from probekit.models.model import Model
 
@@ -85,26 +82,16 @@ class ProbeOutput:
     @property
     def name(self) -> str:
         """What the number is."""
-        spoken = type(self.probe).__name__ if not is_function(self.probe) else self.probe.__name__
         where = "the sentence" if self.word is None else "its word"
         where = f"word {self.word + 1}" if isinstance(self.word, int) else where
-        if not is_classifier(self.probe):
-            return f"{spoken} at layer {self.layer}, {where}"
-        label = "the label" if self.label is None or several(self.label) else repr(self.label)
-        against = "" if self.foil is None or self.measure != "margin" else f" against {self.foil!r}"
-        return f"{self.measure} for {label}{against} of {spoken} at layer {self.layer}, {where}"
+        return (
+            f"{spoken_output(self.probe, self.measure, self.label, self.foil)} at layer {self.layer}, {where}"
+        )
 
     @property
     def unit(self) -> str:
         """Its unit."""
-        if not is_classifier(self.probe):
-            return "what it predicts" if not is_function(self.probe) else "what it gives"
-        nats = self.measure != "margin" or isinstance(self.probe, LinearProbe | MLPProbe | LogisticRegression)
-        return (
-            "nats"
-            if nats or not hasattr(self.probe, "decision_function")
-            else "units of its decision function"
-        )
+        return unit_of(self.probe, self.measure)
 
     def bind(self, model: Model, sentences: Sequence[Sentence]) -> Bound:
         """The prediction about these texts. Raises ConfigError where probe, layer and labels do not go together."""

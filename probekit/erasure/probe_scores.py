@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from probekit.errors import ConfigError, did_you_mean
+from probekit.estimators.linear import LinearProbe
 from probekit.estimators.logits import log_softmax
+from probekit.estimators.mlp import MLPProbe
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -113,6 +116,20 @@ def is_function(probe: Any) -> bool:
     return callable(probe) and not hasattr(probe, "predict")
 
 
-def several(label: Any) -> bool:
-    """Whether there are labels for several texts."""
-    return isinstance(label, Sequence) and not isinstance(label, str)
+def unit_of(probe: Any, measure: str) -> str:
+    """The unit of what a probe gives."""
+    if not is_classifier(probe):
+        return "what it gives" if is_function(probe) else "what it predicts"
+    nats = measure != "margin" or isinstance(probe, LinearProbe | MLPProbe | LogisticRegression)
+    return "nats" if nats or not hasattr(probe, "decision_function") else "units of its decision function"
+
+
+def spoken_output(probe: Any, measure: str, label: Any = None, foil: Any = None) -> str:
+    """What a probe gives, in words; without a label, or with one for each text, of "the label"."""
+    name = getattr(probe, "__name__", "a function") if is_function(probe) else type(probe).__name__
+    if not is_classifier(probe):
+        return name
+    several = isinstance(label, Sequence) and not isinstance(label, str)
+    spoken = "the label" if label is None or several else repr(label)
+    against = "" if foil is None or measure != "margin" else f" against {foil!r}"
+    return f"{measure} for {spoken}{against} of {name}"
