@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from probekit.errors import ConfigError, DataError, did_you_mean
 from probekit.maths.moments import CHUNK, Moments
@@ -112,7 +114,7 @@ class ConceptMoments:
 
 def checked_states(X: Any, dim: int | None = None) -> Array:
     """X as a matrix [n, dim] of floating point numbers. Raises DataError, naming both widths where they differ."""
-    X = np.asarray(X)
+    X = _as_array(X)
     if X.ndim != 2 or 0 in X.shape:
         raise DataError(f"states must be a matrix [n, dim] with rows and columns; got shape {X.shape}")
     if X.dtype.kind != "f":
@@ -122,9 +124,17 @@ def checked_states(X: Any, dim: int | None = None) -> Array:
     return X
 
 
+def _as_array(given: Any) -> Array:
+    """An array or a tensor, wherever it is, as an array [...] on this machine's memory."""
+    if isinstance(given, Tensor):
+        given = given.detach().cpu()
+        given = given.float().numpy() if given.dtype == torch.bfloat16 else given.numpy()
+    return np.asarray(given)
+
+
 def checked_concept(y: Any, n: int) -> Array:
     """Labels [n] as they are, or numbers float64 [n, k]. Raises DataError for another length or kind."""
-    y = np.asarray(y)
+    y = _as_array(y)
     if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] == 0):
         raise DataError(f"a concept is labels [n] or numbers [n, k]; got shape {y.shape}")
     if len(y) != n:
@@ -136,13 +146,14 @@ def checked_concept(y: Any, n: int) -> Array:
         if not np.isfinite(y).all():
             bad = int(np.flatnonzero(~np.isfinite(y).all(axis=1))[0])
             raise DataError(f"the concept holds a value that is not a finite number, first in row {bad}")
-    elif y.dtype.kind == "f":
+        return np.asarray(y)
+    if y.dtype.kind == "f":
         if not np.isfinite(y).all():
             bad = int(np.flatnonzero(~np.isfinite(y))[0])
             raise DataError(f"the labels hold a value that is not a finite number, first in row {bad}")
         if (y != np.round(y)).any():
             raise DataError("labels [n] are no whole numbers; give a number per row as a column, y[:, None]")
-    return y
+    return np.asarray(y)
 
 
 def check_classes(labels: Sequence[Any]) -> None:
@@ -170,6 +181,10 @@ def code_labels(y: Array, codes: dict[Any, int]) -> NDArray[np.int64]:
             return coded
     values = y.tolist()
     for value in dict.fromkeys(values):
+        if value is None or value != value:
+            raise DataError(
+                f"label {value!r} in row {values.index(value)} is missing; leave such rows out first"
+            )
         codes.setdefault(value, len(codes))
     return np.fromiter(map(codes.__getitem__, values), np.int64, len(values))
 

@@ -83,8 +83,8 @@ def removed(eraser: Eraser, X: Array, y: Any = None) -> Removed:
 def angles(eraser: Eraser, other: Eraser) -> NDArray[np.float64]:
     """Principal angles between what two erasers take out, in degrees, ascending, float64 [n].
 
-    n is the smaller of both ranks.     0: a direction both take out; 90: unrelated. Compared are the directions along which states are changed. Raises
-    DataError for erasers of different widths. Source: Bjorck & Golub 1973.
+    n is the smaller of both ranks. 0: a direction both take out; 90: unrelated. Compared are the directions along
+    which states are changed. Raises DataError for erasers of different widths. Source: Bjorck & Golub 1973.
 
     >>> one, two = (pk.Eraser(left=d.T, right=d, center=np.zeros(2)) for d in np.array([[[1.0, 0.0]], [[1.0, 1.0]]]))
     >>> pk.angles(one, two).round(6).tolist()

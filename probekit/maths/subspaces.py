@@ -38,7 +38,7 @@ def orthonormal_range(left: Array, right: Array, *, tolerance: float = TOLERANCE
     """
     if not right.size:
         return np.zeros((left.shape[0], 0))
-    triangle: Array = np.linalg.qr(np.asarray(right, dtype=np.float64).T, mode="r")
+    _, triangle = np.linalg.qr(np.asarray(right, dtype=np.float64).T)
     return orthonormal_basis(left @ triangle.T, tolerance=tolerance)
 
 
