@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 
 from probekit.erasure.eraser import Eraser
-from probekit.erasure.train_dev import Labelled, labelled
 from probekit.erasure.penalty_path import PenaltyPath
+from probekit.erasure.train_dev import Labelled, labelled
 from probekit.errors import ConfigError
 from probekit.glossary import Progress, silent
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from probekit.erasure.eraser import Eraser
-from probekit.erasure.train_dev import Labelled, labelled
 from probekit.erasure.penalty_path import solution_at
+from probekit.erasure.train_dev import Labelled, labelled
 from probekit.errors import ConfigError, DataError
 from probekit.estimators.logistic import LinearSolution, Problem, solve_logistic
 from probekit.glossary import Progress, silent
