@@ -27,7 +27,7 @@ class MeanEmbedding:
                 f"{model.name} is an encoder-decoder; how='mean' needs one stack, so use 'delete' or 'mask'"
             )
         self._module: Any = model.module.get_input_embeddings()
-        self.mean = _mean_embedding(self._module, model)
+        self.mean = mean_embedding(model)
 
     @contextmanager
     def __call__(self, marks: torch.Tensor) -> Iterator[None]:
@@ -46,8 +46,9 @@ class MeanEmbedding:
 
 
 @torch.no_grad()
-def _mean_embedding(module: Any, model: Model) -> torch.Tensor:
+def mean_embedding(model: Model) -> torch.Tensor:
     """The mean of what the embedding gives for every piece, float32 ``[dim]``: some families scale its rows."""
+    module: Any = model.module.get_input_embeddings()
     total: Any = 0
     for begin in range(0, model.vocabulary, CHUNK):
         ids = torch.arange(begin, min(begin + CHUNK, model.vocabulary), device=model.module.device)

@@ -1,4 +1,4 @@
-"""How much each hidden unit of a live model matters for a prediction: neurons, heads, dimensions left out one by one."""
+"""How much each hidden unit of a live model matters for a prediction: neurons, heads, dimensions, one by one."""
 
 from __future__ import annotations
 

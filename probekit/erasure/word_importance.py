@@ -88,7 +88,7 @@ def word_importance(
         )
     change = MeanEmbedding(model) if how == "mean" else None
     looks = bound.looks(bound.versions)
-    why = [_why_not(version, look) for version, look in zip(bound.versions, looks, strict=True)]
+    why = [why_not(version, look) for version, look in zip(bound.versions, looks, strict=True)]
     copies = [
         (number, word) for number, own in enumerate(why) for word, reason in enumerate(own) if not reason
     ]
@@ -120,7 +120,7 @@ def is_prediction(predict: object) -> TypeGuard[Prediction]:
     return hasattr(predict, "bind")
 
 
-def _why_not(version: Version, look: Look) -> list[str]:
+def why_not(version: Version, look: Look) -> list[str]:
     """Why each word is not left out; "" for those that are."""
     if look.left_out:
         return [look.left_out] * len(version.words)
