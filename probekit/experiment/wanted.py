@@ -45,8 +45,8 @@ class Wanted:
     @property
     def named(self) -> Task:
         """The task by the name it has in rows and pictures, which tells places and sites apart."""
-        where = "" if self.where == "hidden" else f" ({self.where})"
-        return replace(self.task, name=f"{self.task.name}{where}")
+        where = [self.site] * (self.site != "hidden") + ["prediction"] * self.predicted
+        return replace(self.task, name="@".join([self.task.name, *where]))
 
     @property
     def source(self) -> tuple[str, ...]:
