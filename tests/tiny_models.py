@@ -1,4 +1,4 @@
-"""Small Transformers of six families, built in code, each with a real tokenizer trained in code.
+"""Small Transformers of nine families, built in code, each with a real tokenizer trained in code.
 
 `tiny_folder(kind)` is a folder that transformers (and so `load_model`) reads; `tiny_model(kind)` is the
 loaded Model. Both are made once per process. Weights are random, but no two are alike: biases and norms are
@@ -27,14 +27,23 @@ from transformers import (
     BertForMaskedLM,
     BertModel,
     BertTokenizer,
+    DistilBertConfig,
+    DistilBertForMaskedLM,
+    DistilBertModel,
     GPT2Config,
     GPT2LMHeadModel,
     GPT2Model,
     GPT2Tokenizer,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    GPTNeoXModel,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaModel,
     LlamaTokenizer,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+    ModernBertModel,
     RobertaConfig,
     RobertaForMaskedLM,
     RobertaModel,
@@ -48,6 +57,8 @@ from transformers import (
 from probekit.models import Model, load_model
 
 KINDS = ("bert", "roberta", "gpt2", "llama", "t5", "bart")
+MORE_KINDS = ("gpt_neox", "modernbert", "distilbert")
+ALL_KINDS = KINDS + MORE_KINDS
 WITH_FINAL_NORM = ("gpt2", "llama", "t5")
 ENCODER_DECODERS = ("t5", "bart")
 
@@ -185,6 +196,9 @@ _TOKENIZERS = {
     "llama": _metaspace_bpe,
     "t5": _unigram,
     "bart": lambda n: _byte_bpe(BartTokenizer, ["<s>", "<pad>", "</s>", "<unk>", "<mask>"], n),
+    "gpt_neox": lambda n: _byte_bpe(GPT2Tokenizer, ["<|endoftext|>"], n),
+    "modernbert": _wordpiece,
+    "distilbert": _wordpiece,
 }
 
 _LANGUAGE_MODELS: dict[str, Any] = {
@@ -194,6 +208,9 @@ _LANGUAGE_MODELS: dict[str, Any] = {
     "llama": LlamaForCausalLM,
     "t5": T5ForConditionalGeneration,
     "bart": BartForConditionalGeneration,
+    "gpt_neox": GPTNeoXForCausalLM,
+    "modernbert": ModernBertForMaskedLM,
+    "distilbert": DistilBertForMaskedLM,
 }
 
 _MODELS = {
@@ -233,6 +250,25 @@ _MODELS = {
             vocab_size=vocab, d_model=dim, encoder_layers=layers, decoder_layers=layers,
             encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=2 * dim,
             decoder_ffn_dim=2 * dim, max_position_embeddings=n,
+        )
+    ),
+    "gpt_neox": lambda vocab, layers, dim, n: GPTNeoXModel(
+        GPTNeoXConfig(
+            vocab_size=vocab, hidden_size=dim, num_hidden_layers=layers, num_attention_heads=4,
+            intermediate_size=2 * dim, max_position_embeddings=n, bos_token_id=0, eos_token_id=0,
+        )
+    ),
+    "modernbert": lambda vocab, layers, dim, n: ModernBertModel(
+        ModernBertConfig(
+            vocab_size=vocab, hidden_size=dim, num_hidden_layers=layers, num_attention_heads=4,
+            intermediate_size=2 * dim, max_position_embeddings=n, global_attn_every_n_layers=2, local_attention=8,
+            pad_token_id=0, bos_token_id=2, eos_token_id=3, cls_token_id=2, sep_token_id=3,
+        )
+    ),
+    "distilbert": lambda vocab, layers, dim, n: DistilBertModel(
+        DistilBertConfig(
+            vocab_size=vocab, dim=dim, n_layers=layers, n_heads=2, hidden_dim=2 * dim,
+            max_position_embeddings=n, pad_token_id=0,
         )
     ),
 }  # fmt: skip

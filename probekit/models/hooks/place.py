@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -79,11 +80,14 @@ class Reading:
     shape: tuple[int, int] | None = None
 
     def attach(self, stack: Stack) -> RemovableHandle:
-        """Keep this up to date with every pass of a stack."""
+        """Keep this up to date with every pass of a stack in this thread."""
+        thread = threading.get_ident()
         front = "decoder_" if stack.prefix == "decoder." else ""
         names = list(inspect.signature(stack.module.forward).parameters)
 
         def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if threading.get_ident() != thread:
+                return
             given = dict(zip(names, args, strict=False)) | kwargs
             self.ids = given.get(f"{front}input_ids")
             embedded = given.get(f"{front}inputs_embeds")
