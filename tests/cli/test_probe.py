@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from probekit.cli import probe
+from probekit.errors import ConfigError
+from probekit.experiment.plan import Plan
 from probekit.results.run import Run
 from tests.cli.test_extract import run
 from tests.experiment.corpora import write_treebank
@@ -35,6 +38,24 @@ def test_every_option_reaches_the_run(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run("results", "list", "--root", tmp_path / "runs", "--json") == 0
     [listed] = json.loads(capsys.readouterr().out)
     assert listed["state"] == "finished"
+
+
+def test_place_and_site_reach_the_plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plans: list[Plan] = []
+
+    def remember(plan: Plan, given: object) -> None:
+        plans.append(plan)
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr(probe, "do_plan", remember)
+    command = ("probe", "verb_number", "--data", write_treebank(tmp_path), "--model", "somebody/some-model")
+    assert run(*command) == run(*command, "--at", "prediction", "--site", "mlp") == 2
+    assert [(one.probes[0].at, one.probes[0].site) for one in plans] == [
+        ("word", "hidden"),
+        ("prediction", "mlp"),
+    ]
+    assert run(*command, "--at", "predictions") == run(*command, "--site", "mpl") == 2
+    assert len(plans) == 2
 
 
 def test_a_layer_that_does_not_exist_leaves_nothing(
