@@ -218,7 +218,8 @@ class Inlp(BaseEstimator):  # type: ignore[misc]
 def new_directions(coef: Array, basis: Float) -> Float:
     """Orthonormal columns [dim, k] of what the rows of `coef` [rows, dim] weigh and `basis` [dim, rank] lacks.
 
-    A direction counts where its singular value is above the rounding of the weights' own dtype.
+    A direction counts where its singular value is above what a solver leaves of a direction that it does not use (the
+    sum of all classes' weights, say), as a share of the largest one: 4e-11 in float64, 2e-5 in float32.
     """
     eps = np.finfo(coef.dtype if coef.dtype.kind == "f" else np.float64).eps
     rows = np.asarray(coef, dtype=np.float64)
@@ -227,7 +228,7 @@ def new_directions(coef: Array, basis: Float) -> Float:
     left -= (left @ basis) @ basis.T  # twice is enough (Giraud, Langou & Rozloznik 2005)
     _, sizes, directions = np.linalg.svd(left, full_matrices=False)
     room = len(basis) - basis.shape[1]
-    kept: Float = directions[:room][sizes[:room] > max(rows.shape) * eps * largest].T
+    kept: Float = directions[:room][sizes[:room] > eps ** (2 / 3) * largest].T
     kept = kept - basis @ (basis.T @ kept)
     q: Float = np.linalg.qr(kept)[0]
     return q

@@ -19,14 +19,11 @@ from probekit.glossary import Progress, silent
 Array = NDArray[Any]
 Float = NDArray[np.float64]
 
-STRENGTHS = (
-    3.0,
-    3_000.0,
-)  # of the answering classifier: data against penalty, from the first move to the last
+STRENGTHS = (3.0, 30.0, 300.0)  # of the answering classifier, one after the other: data against penalty
 ROWS_PER_FEATURE = 64  # that the game is played on
 FEWEST = 8192
-MOVE = 1.0  # of the relaxed projection in the first move, in spectral norm; it shrinks with the root of the moves
-TOLERANCE = 5e-3  # of the classifiers' objective
+LONGER, SHORTER = 1.5, 0.4  # the step after one that led up, and after one that led down
+TOLERANCE = 1e-3  # of the classifiers' objective
 
 
 @dataclass(frozen=True)
@@ -48,14 +45,14 @@ class Rlace(BaseEstimator):  # type: ignore[misc]
 
     The game is min over classifiers W, max over projections P = I - A of the log loss of W P x, with A relaxed from
     projections of rank k to the Fantope {0 <= A <= I, trace A = k} (Ravfogel et al. 2022, arXiv:2201.12091). Moves
-    of A follow the gradient of the loss, back into the Fantope by way of its eigenvalues; W is solved for before every
-    move, under a penalty that is strong at first, so that the moves begin where the classes differ most, and weakens.
-    Now and then the k leading directions of A make an exact projection, a classifier trained anew judges it on dev,
-    and the best one is kept.
+    of A follow the gradient of the loss, back into the Fantope by way of its eigenvalues. W is solved for at every
+    move, under a penalty that is strong at first, so that moves begin where the classes differ most, and weaker
+    later; a move that leaves the classifier more is taken back. Now and then the k leading directions of A make an
+    exact projection, a classifier trained anew judges it on dev, and the best one is kept.
 
     Parameters
     ----------
-    rank : directions to remove. One is enough for two classes, classes - 1 for more.
+    rank : directions to remove; None: one for two classes, classes - 1 for more, which is enough.
     moves : of the projection, at most. every : moves between two judgements.
     margin : stop once dev accuracy is at most the share of the most frequent dev label plus this.
     C : inverse penalty of the judging classifier, as in `LinearProbe` on features of mean variance 1.
@@ -81,7 +78,7 @@ class Rlace(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        rank: int = 1,
+        rank: int | None = None,
         *,
         moves: int = 60,
         every: int = 10,
@@ -117,18 +114,19 @@ class Rlace(BaseEstimator):  # type: ignore[misc]
         self._check()
         data = labelled(X, y, X_dev, y_dev, cluster=cluster, seed=self.seed)
         dim = data.X.shape[1]
-        if self.rank >= dim:
-            raise DataError(f"a projection of rank {self.rank} leaves nothing of width {dim}; lower the rank")
+        rank = len(data.classes) - 1 if self.rank is None else self.rank
+        if rank >= dim:
+            raise DataError(f"a projection of rank {rank} leaves nothing of width {dim}; give a lower rank")
         mean = data.mean
         scale = _standardise(data, mean)
         self.classes_, self.majority_ = data.classes, data.majority
         judge = _Judge(data, self.C)
-        self.history_ = [judge.look(np.zeros((dim, 0)), 0, float(self.rank))]
-        game = _Game(data, self.rank, self.seed)
-        best, basis = (np.inf, 0.0), np.zeros((dim, self.rank))
+        self.history_ = [judge.look(np.zeros((dim, 0)), 0, float(rank))]
+        game = _Game(data, rank, self.seed)
+        best, basis = (np.inf, 0.0), np.zeros((dim, rank))
         self.reason_ = f"the limit of {self.moves} moves was reached"
         for move in range(1, self.moves + 1):
-            game.move(move, self.moves)
+            game.move((move - 1) / self.moves)
             if move % self.every and move != self.moves:
                 continue
             progress("R-LACE (moves)", move, self.moves)
@@ -162,7 +160,7 @@ class Rlace(BaseEstimator):  # type: ignore[misc]
 
     def _check(self) -> None:
         for name in ("rank", "moves", "every"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
         if not 0.0 <= self.margin < 1.0:
             raise ConfigError(f"margin is a share of accuracy, 0 <= margin < 1; got {self.margin}")
@@ -185,16 +183,34 @@ class _Game:
         self.A = np.eye(self.dim) * (rank / self.dim)  # the middle of the Fantope
         self.classes = len(data.classes)
         self.answer: LinearSolution | None = None
-        self.steepest = 0.0
+        self.step, self.strength, self.value = 1.0, 0.0, -np.inf
+        self.uphill = np.zeros_like(self.A)
 
-    def move(self, number: int, of: int) -> None:
-        """The classifier answers the projection as it is, then the projection moves against the classifier."""
-        strength = STRENGTHS[0] * (STRENGTHS[1] / STRENGTHS[0]) ** (number / of)
-        left = self.X @ (np.eye(self.dim) - self.A).astype(self.X.dtype)
+    def move(self, share: float) -> None:
+        """One step of A up the slope of the loss that the best answer leaves; taken back, and shortened, where it led
+        down. ``share`` is how much of the game is over."""
+        strength = STRENGTHS[min(int(share * len(STRENGTHS)), len(STRENGTHS) - 1)]
+        if strength != self.strength:
+            self.strength, self.step = strength, 1.0
+            self.value, self.uphill = self._look(self.A)
+        size = float(np.abs(np.linalg.eigvalsh(self.uphill)).max())
+        if size == 0.0:
+            return
+        there = to_fantope(self.A + self.step / size * self.uphill, self.rank)
+        value, uphill = self._look(there)
+        if value > self.value:
+            self.A, self.value, self.uphill = there, value, uphill
+            self.step = min(1.0, LONGER * self.step)
+        else:
+            self.step *= SHORTER
+
+    def _look(self, A: Float) -> tuple[float, Float]:
+        """What the classifier's best answer to A costs it, and the gradient of that in A [dim, dim]."""
+        left = self.X @ (np.eye(self.dim) - A).astype(self.X.dtype)
         problem = Problem(
             y=self.codes,
             n_classes=self.classes,
-            C=strength / len(self.X),
+            C=self.strength / len(self.X),
             start=self.answer or self._nothing(),
         )
         [self.answer] = solve_logistic(left, [problem], tol=TOLERANCE)
@@ -203,12 +219,8 @@ class _Game:
         error /= error.sum(axis=1, keepdims=True)
         error[np.arange(len(error)), self.codes] -= 1.0
         read = (error.T @ self.X).astype(np.float64)
-        gradient = -(self.answer.coef.T @ read)  # of the loss in A, since P = I - A
-        gradient = gradient + gradient.T
-        self.steepest = max(self.steepest, float(np.abs(np.linalg.eigvalsh(gradient)).max()))
-        if self.steepest > 0.0:
-            step = MOVE / np.sqrt(number) / self.steepest
-            self.A = to_fantope(self.A + step * gradient, self.rank)
+        slope = -(self.answer.coef.T @ read)  # of the loss in A, since P = I - A (Danskin's theorem)
+        return self.answer.objective, slope + slope.T
 
     def _nothing(self) -> LinearSolution:
         share = np.bincount(self.codes, minlength=self.classes) / len(self.codes)
