@@ -153,7 +153,8 @@ class Patching:
         text = (
             f"Over {n:,} pair{'s' if n > 1 else ''}, the source's state at layer {layer} ({self.site}), position "
             f"{place!r}, moves the prediction after base {shown} of the way to that after source, the largest effect "
-            f"of {len(self.layers)} layers and {len(self.places)} positions. Layer by layer it is largest at {self._runs()}."
+            f"of {len(self.layers)} layers and {len(self.places)} positions. Layer by layer it is largest at "
+            f"{self._runs()}."
         )
         if self.left_out:
             text += " Left out: " + ", ".join(f"{k} ({v:,})" for k, v in self.left_out.items()) + "."
@@ -167,7 +168,7 @@ class Patching:
                 runs[-1] = (runs[-1][0], runs[-1][1], layer)
             else:
                 runs.append((self.places[j], layer, layer))
-        spoken = [f"{place!r} ({a if a == b else f'{a} to {b}'})" for place, a, b in runs]
+        spoken = [f"{place!r} ({f'layer {a}' if a == b else f'layers {a} to {b}'})" for place, a, b in runs]
         return " then ".join(spoken)
 
     @property

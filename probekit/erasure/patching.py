@@ -142,10 +142,11 @@ def patch_effects(
 
 def _names(lined: Sequence[LinedUp]) -> list[str]:
     """All names of places, from left to right: by their mean distance from where the prediction is made."""
+    outer = {"begin": -np.inf, "end": np.inf}
     offsets: dict[str, list[float]] = {}
     for one in lined:
         for name, positions in one.places.items():
-            offsets.setdefault(name, []).append(float(np.mean(positions)) - one.anchor)
+            offsets.setdefault(name, []).append(outer.get(name, float(np.mean(positions)) - one.anchor))
     return sorted(offsets, key=lambda name: float(np.mean(offsets[name])))
 
 
