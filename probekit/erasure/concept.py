@@ -121,7 +121,7 @@ def checked_states(X: Any, dim: int | None = None) -> Array:
         raise DataError(f"states must be floating point numbers; got dtype {X.dtype}")
     if dim is not None and X.shape[1] != dim:
         raise DataError(f"states of width {dim} came before; got width {X.shape[1]}")
-    return X
+    return np.asarray(X)
 
 
 def _as_array(given: Any) -> Array:
@@ -173,7 +173,9 @@ def code_labels(y: Array, codes: dict[Any, int]) -> NDArray[np.int64]:
     if y.dtype.kind in "iu" and len(y):
         low, high = int(y.min()), int(y.max())
         if high - low < SMALL_RANGE:
-            near = (y - y.dtype.type(low)).astype(np.int64)
+            near = (
+                (y - y.dtype.type(low)).astype(np.int64) if y.dtype.kind == "u" else y.astype(np.int64) - low
+            )
             table = np.zeros(high - low + 1, np.int64)
             for value in np.flatnonzero(np.bincount(near)).tolist():
                 table[value] = codes.setdefault(value + low, len(codes))

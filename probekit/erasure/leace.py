@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 
 from probekit.erasure.concept import ConceptMoments, check_method
 from probekit.erasure.eraser import Eraser
+from probekit.errors import DataError
 from probekit.maths.guarding import guarding_directions, orthogonal_directions, shrink
 
 Array = NDArray[Any]
@@ -78,6 +79,7 @@ class Leace(BaseEstimator):  # type: ignore[misc]
             again = ConceptMoments(double=True)
             again.add(X, y)
             self._seen = again
+            del self._solved
             self._solve()
         return self
 
@@ -102,17 +104,22 @@ class Leace(BaseEstimator):  # type: ignore[misc]
     @property
     def classes_(self) -> Array | None:
         """The labels seen, sorted where they can be, [classes]; None for numbers."""
-        return self._seen.classes
+        return self._begun().classes
 
     def _start(self) -> None:
         check_method(self.method, ("leace", "orthogonal"))
         self._seen = ConceptMoments()
         self.__dict__.pop("_solved", None)
 
+    def _begun(self) -> ConceptMoments:
+        if not hasattr(self, "_seen"):
+            raise DataError("this Leace has seen no states; call fit or partial_fit first")
+        return self._seen
+
     def _solve(self) -> tuple[Eraser, NDArray[np.float64]]:
         if "_solved" in self.__dict__:
             return self._solved
-        moments, shown = self._seen.finished()
+        moments, shown = self._begun().finished()
         covariance = moments.covariance()
         if self.shrinkage:
             covariance = shrink(covariance, moments.n)
