@@ -127,7 +127,7 @@ class Importance:
         records = [
             (
                 one.id, number + 1, word, one.groups[number] if one.groups else "", one.before,
-                float(one.after[number]), float(one.importance[number]), float(one.relative[number]), one.why[number],
+                float(one.after[number]), float(one.importance[number]), self._relative(one, number), one.why[number],
             )
             for one in self.texts
             for number, word in enumerate(one.words)
@@ -229,6 +229,10 @@ class Importance:
         from probekit.erasure.shading import shaded
 
         return shaded(self)
+
+    def _relative(self, one: TextImportance, number: int) -> float:
+        """Li's relative change; a share of integrated gradients has none."""
+        return float(one.relative[number]) if self.measure == ERASURE else float("nan")
 
     def _base(self) -> Measurement:
         return Measurement(

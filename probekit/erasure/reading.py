@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from probekit.activations.pool import make_pooler
+from probekit.erasure.partial_pass import states_up_to
 from probekit.erasure.predictions import Look
 from probekit.glossary import Progress, silent
 
@@ -108,7 +109,7 @@ def read_states(
         ids = torch.from_numpy(np.stack([flat.inputs[i] for i in numbers])).to(device)
         marks = torch.from_numpy(np.stack([flat.marks[i] for i in numbers])).to(device)
         with change(marks) if change is not None else nullcontext():
-            states = model.states(ids, None, (layer,))[layer]
+            states = states_up_to(model, ids, layer)
         own = np.concatenate([np.arange(begins[i], begins[i + 1]) for i in numbers])
         shift = np.repeat(np.arange(len(numbers)) * ids.shape[1], begins[numbers + 1] - begins[numbers])
         pooler = make_pooler(cells[own, 1] + shift, cells[own, 2] + shift, pool, device)
