@@ -96,11 +96,13 @@ class Divergence:
         if self.per_piece is None:
             return f"{self.before.name}: none of {len(self.bits):,} texts{of} could be scored."
         kl, first, second, apart = self.rows
+        gone = ", ".join(f"{n:,} {reason}" for reason, n in self.left_out.items())
+        gone = f"Left out: {gone}. " if gone else ""
         what = "pseudo-perplexity" if self.before.pseudo else "perplexity"
         return (
             f"{self.before.name} over {kl.n:,} texts{of}, {self.edits}: the output moves by KL {bounded(kl)} bits per "
             f"piece; {what} {bounded(first)} before, {bounded(second)} after, difference {bounded(apart)}. "
-            f"Scoring: {self.before.rule}."
+            f"{gone}Scoring: {self.before.rule}."
         )
 
     @property

@@ -169,6 +169,7 @@ def test_a_corpus_its_split_and_what_is_left_out() -> None:
     assert found.left_out == {"empty text": 1, "too long": 1}
     assert found.before.ids == ("a", "b", "d")
     assert np.isnan(found.bits).tolist() == [False, True, True]
+    assert "Left out: 1 empty text, 1 too long. Scoring" in found.summary
     row = found.rows[0]
     assert (row.corpus, row.split, row.n, row.n_left_out, row.low) == ("few", "test", 1, 2, None)
     nothing = pk.output_divergence(model, [""], [Edit(1, flipped)][:0])
