@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probekit.errors import ProbekitError
-from probekit.experiment.cells import Ended, make_probe
+from probekit.experiment.cells import Ended
+from probekit.experiment.erase_edits import edit_of, scrub_all
 from probekit.experiment.erase_fit import fit_eraser
 from probekit.experiment.judge_cells import read_suite
-from probekit.experiment.plan import ErasePlan, ModelPlan, SuitePlan
+from probekit.experiment.plan import CorpusPlan, ErasePlan, ModelPlan, SuitePlan
 from probekit.experiment.work import load_planned
 from probekit.results.bundle import load_bundle, save_bundle
 from probekit.results.files import read_json
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from probekit.behavior.answers import Answers
     from probekit.behavior.questions import Questions
     from probekit.data.suite import Suite
+    from probekit.erasure.eraser import Eraser
     from probekit.models.hooks import Edit
     from probekit.models.model import Model
     from probekit.models.scoring import Scorer
@@ -52,6 +54,7 @@ class EraseCell:
     `series` is what the cells of all layers have in common ("leace", "random 1", "random-norm leace"); `role` is "" for
     erasers of the concept, "random-erasure", "random-norm-erasure" or "control-concept" for what they are compared
     with. `like` is the stem of the eraser that a random one is the measure of; `texts` a file of neutral sentences.
+    Scrubbing reads `corpus` anew for `task`, as the model is with lower layers erased.
     """
 
     name: str
@@ -70,6 +73,8 @@ class EraseCell:
     draw: int | None = None
     like: str = ""
     eraser: str = ""
+    corpus: CorpusPlan | None = None
+    task: str = ""
 
     @property
     def done(self) -> bool:
@@ -121,6 +126,10 @@ def _opened(planned: ModelPlan, folder: str, bos: Any, pll: Any) -> Opened:
     return Opened(model, make_scorer(model, bos=bos, pll=pll))
 
 
+def _opened_by(cell: EraseCell) -> Opened:
+    return _opened(cell.model, cell.folder, cell.analysis.bos, cell.analysis.pll)
+
+
 def let_go() -> None:
     """Forget the model that this process holds for its next cell."""
     _opened.cache_clear()
@@ -157,7 +166,6 @@ def _probe(cell: EraseCell) -> Found:
 def _erase(cell: EraseCell) -> Found:
     from probekit.erasure.eraser import Eraser
     from probekit.erasure.removed import removed
-    from probekit.models.hooks import Edit
 
     assert cell.posed is not None
     problem, acts = open_posed(cell.posed)
@@ -182,18 +190,35 @@ def _erase(cell: EraseCell) -> Found:
         words |= {"share": told.variance, "change": told.relative_change}
     del X, X_dev
     arrays = _ask_probes(cell, (cell.posed, *cell.neighbours), eraser)
-    more, words_too, answers = _behaviour(cell, (Edit(cell.layer, eraser, cell.analysis.site),))
+    if not cell.analysis.suites:
+        return arrays, words, []
+    more, words_too, answers = _behaviour(
+        cell, [edit_of(_opened_by(cell).model, eraser, cell.layer, cell.analysis)]
+    )
     return arrays | more, words | words_too, answers
 
 
 def _scrub(cell: EraseCell) -> Found:
-    from probekit.experiment.erase_scrub import scrubbed
+    from probekit.data.task import load_task
+    from probekit.erasure.scrub import Scrubber
+    from probekit.experiment.corpora import read_planned
 
-    assert cell.posed is not None
-    opened = _opened(cell.model, cell.folder, cell.analysis.bos, cell.analysis.pll)
-    edits, words = scrubbed(cell, opened.model)
-    arrays, words_too, answers = _behaviour(cell, edits)
-    return arrays, words | words_too, answers
+    assert cell.corpus is not None
+    corpus = read_planned(cell.corpus)
+    scrubber, edits = scrub_all(
+        _opened_by(cell).model,
+        corpus,
+        cell.corpus,
+        load_task(cell.task),
+        cell.analysis,
+        cell.method,
+        like=Scrubber.load(cell.like) if cell.like else None,
+        seed=cell.draw or 0,
+    )
+    scrubber.save(cell.eraser)
+    arrays, words, answers = _behaviour(cell, edits)
+    ranks = {layer: eraser.rank for layer, eraser in scrubber.erasers.items()}
+    return arrays, words | {"ranks": ranks}, answers
 
 
 _PARTS = {"unedited": _unedited, "probe": _probe, "erase": _erase, "scrub": _scrub}
@@ -207,33 +232,35 @@ def open_posed(posed: Posed) -> tuple[ProbeProblem, Activations]:
     return ProbeProblem.load(Path(posed.problem)), Activations.open(posed.entry)
 
 
-def _ask_probes(cell: EraseCell, tasks: Sequence[Posed], eraser: Any) -> dict[str, Array]:
+def _ask_probes(cell: EraseCell, tasks: Sequence[Posed], eraser: Eraser | None) -> dict[str, Array]:
     """Fit fresh probes to the train rows of a layer (through the eraser), and ask dev and test: of every kind for the
     concept's erasers, of the first kind for what they are compared with."""
-    from probekit.probing.fitting import Target, fit_together, is_random
+    from probekit.erasure.guard import guard
 
     found: dict[str, Array] = {}
-    kinds = cell.analysis.probes[:1] if cell.role else cell.analysis.probes
+    analysis = cell.analysis
+    when = "before" if eraser is None else "after"
     for posed in tasks:
         problem, acts = open_posed(posed)
-        states = {
-            split: acts.gather(cell.layer, problem.rows[problem.of(split)])
-            for split in ("train", "dev", "test")
-        }
-        if eraser is not None:
-            states = {split: eraser(X) for split, X in states.items()}
-        gold = problem.gold[problem.of("train")]
-        for kind in kinds:
-            probe = make_probe(kind, numeric=False)
-            seeds = range(cell.analysis.seeds.probe) if is_random(probe) else (0,)
-            targets = [
-                Target(gold, cell.analysis.strength if kind == "linear" else None, seed) for seed in seeds
-            ]
-            fitted = fit_together(probe, states["train"], targets)
-            for split in ("dev", "test"):
-                codes = [one.predict(states[split]) for one in fitted]
-                found[f"{posed.task}|{kind}|{split}"] = np.stack(codes).astype(np.int32)
+        own = {split: problem.of(split) for split in ("train", "dev", "test")}
+        asked = np.concatenate([own["dev"], own["test"]])
+        said = guard(
+            eraser or _as_it_is,
+            (acts.gather(cell.layer, problem.rows[own["train"]]), problem.gold[own["train"]]),
+            (acts.gather(cell.layer, problem.rows[asked]), problem.gold[asked]),
+            probes=analysis.probes[:1] if cell.role else analysis.probes,
+            C=analysis.strength,
+            seeds=range(analysis.seeds.probe),
+            when=(when,),
+        )
+        for (probe, _), codes in said.items():
+            dev, test = np.split(codes.astype(np.int32), [len(own["dev"])], axis=1)
+            found |= {f"{posed.task}|{probe}|dev": dev, f"{posed.task}|{probe}|test": test}
     return found
+
+
+def _as_it_is(X: Array) -> Array:
+    return X
 
 
 def _behaviour(cell: EraseCell, edits: Sequence[Edit]) -> Found:
@@ -243,7 +270,7 @@ def _behaviour(cell: EraseCell, edits: Sequence[Edit]) -> Found:
 
     if not cell.analysis.suites:
         return {}, {}, []
-    opened = _opened(cell.model, cell.folder, cell.analysis.bos, cell.analysis.pll)
+    opened = _opened_by(cell)
     arrays: dict[str, Array] = {}
     words: dict[str, Any] = {}
     answers = []

@@ -61,7 +61,7 @@ def _pca(train: Rows, dev: Rows, like: Any, seed: int) -> Any:
 def _random(train: Rows, dev: Rows, like: Any, seed: int) -> Any:
     from probekit.erasure.random_erasure import RandomErasure
 
-    return RandomErasure(rank=_rank(like), seed=seed).fit(*train).eraser_
+    return RandomErasure(like=like, rank=None if like else 1, seed=seed).fit(*train).eraser_
 
 
 def _random_norm(train: Rows, dev: Rows, like: Any, seed: int) -> Any:

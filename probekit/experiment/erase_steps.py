@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from probekit.errors import ConfigError, ProbekitError
 from probekit.experiment.cells import do_cells
 from probekit.experiment.erase_cells import EraseCell, Posed, do_erase_cell, let_go
+from probekit.experiment.erase_edits import states_of
 from probekit.experiment.judge_cells import read_suite
-from probekit.experiment.plan import CorpusPlan, ErasePlan, ModelPlan, Plan
+from probekit.experiment.plan import CorpusPlan, ErasePlan, ModelPlan, Plan, SuitePlan
 from probekit.experiment.work import Work, label_of
 from probekit.results.files import write_json
 from probekit.results.formats import slug
 
 if TYPE_CHECKING:
-    from probekit.activations.activations import UnitData
     from probekit.data.corpus import Corpus
     from probekit.data.suite import Suite
     from probekit.data.task import Task
@@ -68,7 +68,7 @@ def erasures_of(plan: Plan) -> list[WantedErasure]:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ConfigError(f"two of the tasks are called {twice!r}; name each task once")
-        suites = tuple(read_suite(one) for one in analysis.chosen)
+        suites = _told_apart(analysis.chosen)
         for suite in suites:
             if suite.kind == "acceptability":
                 raise ConfigError(
@@ -76,6 +76,18 @@ def erasures_of(plan: Plan) -> list[WantedErasure]:
                 )
         found.append(WantedErasure(analysis, tasks, suites))
     return found
+
+
+def _told_apart(planned: Sequence[SuitePlan]) -> tuple[Suite, ...]:
+    """The suites; of several with one name each is called after its data too."""
+    suites = [read_suite(one) for one in planned]
+    names = [suite.name for suite in suites]
+    return tuple(
+        replace(suite, name=f"{suite.name} {Path(one.data or one.suite).stem}")
+        if names.count(suite.name) > 1
+        else suite
+        for one, suite in zip(planned, suites, strict=True)
+    )
 
 
 def check_erasures(wanted: Sequence[WantedErasure], corpus: Corpus) -> None:
@@ -106,35 +118,6 @@ class EraseSteps:
                 _Erasing(self, planned, model, one).do()
         finally:
             let_go()
-
-    def data(self, model: Model, one: WantedErasure, task: Task) -> UnitData:
-        """The states of a task's words: their own, or those from which the model predicts them."""
-        analysis, progress = one.analysis, self.work.progress
-        if analysis.at == "prediction":
-            from probekit.activations.places import prediction_units
-
-            return prediction_units(
-                model,
-                self.corpus,
-                task,
-                layers=analysis.layers,
-                site=analysis.site,
-                bos=analysis.bos,
-                progress=progress,
-            )
-        from probekit.activations.extract import extract
-
-        acts = extract(
-            model,
-            self.corpus,
-            layers=analysis.layers,
-            site=analysis.site,
-            pool=analysis.pool,
-            text_form=self.reading.text_form,
-            length=self.reading.length,
-            progress=progress,
-        )
-        return acts.units(task)
 
 
 class _Erasing:
@@ -181,7 +164,7 @@ class _Erasing:
                 ]
         if self.analysis.scrub:
             first += [
-                self.scrubber(concept, method) for concept in concepts for method in self.analysis.erasers[:1]
+                self.scrubber(name, posed[name], self.analysis.erasers[0]) for name in self.analysis.concepts
             ]
         self.fit(first)
         second = [cell for concept in concepts for cell in self.controls(first, concept, neighbours)]
@@ -206,7 +189,15 @@ class _Erasing:
 
         posed = {}
         for name, task in self.one.tasks.items():
-            data = self.steps.data(self.model, self.one, task)
+            data = states_of(
+                self.model,
+                self.steps.corpus,
+                self.steps.reading,
+                task,
+                self.analysis,
+                layers=self.analysis.layers,
+                progress=self.work.progress,
+            )
             problem = pose(data, task, control_seeds=())
             stem = self.path(f"{slug(task.name)}.problem")
             problem.save(stem)
@@ -242,17 +233,31 @@ class _Erasing:
             neighbours=neighbours,
             role=role,
             method=method,
-            eraser=str(self.work.run.path / "artifacts" / "erasers" / f"{self.name}.{name}"),
+            eraser=str(self.erasers / f"{self.name}.{name}"),
             **{"series": series, **fields},
         )
 
-    def scrubber(self, concept: Posed, method: str) -> EraseCell:
+    def scrubber(self, concept: str, posed: Posed, method: str, **fields: Any) -> EraseCell:
         """The cell that erases at every layer at once, from the lowest up."""
-        name = f"layer-all.{slug(concept.task)}.{method}"
-        where = self.work.run.path / "artifacts" / "erasers" / f"{self.name}.{name}"
+        draw = fields.get("draw")
+        name = f"layer-all.{slug(posed.task)}.{method}" + ("" if draw is None else f".draw-{draw}")
         return self.cell(
-            name, part="scrub", layer="all", posed=concept, series=method, method=method, eraser=str(where)
+            name,
+            part="scrub",
+            layer="all",
+            posed=posed,
+            series=method,
+            method=method,
+            corpus=self.steps.reading,
+            task=concept,
+            eraser=str(self.erasers / f"{self.name}.{name}"),
+            **fields,
         )
+
+    @property
+    def erasers(self) -> Path:
+        """Where the erasers of the run are kept."""
+        return self.work.run.path / "artifacts" / "erasers"
 
     def controls(
         self, done: Sequence[EraseCell], concept: Posed, neighbours: tuple[Posed, ...]
@@ -276,20 +281,13 @@ class _Erasing:
                         series=series, draw=draw, like=cell.eraser,
                     )  # fmt: skip
                     found.setdefault(one.name, one)
-        for cell in done:
-            if (
-                cell.part == "scrub"
-                and cell.posed == concept
-                and cell.done
-                and "random" in self.analysis.methods
-            ):
-                for draw in seeds:
-                    name = f"layer-all.{slug(concept.task)}.random.draw-{draw}"
-                    found[name] = self.cell(
-                        name, part="scrub", layer="all", posed=concept, series="random", method="random",
-                        role=ROLES["random"], draw=draw, like=cell.eraser,
-                        eraser=str(Path(cell.eraser).with_name(f"{self.name}.{name}")),
-                    )  # fmt: skip
+        scrubbed = [cell for cell in done if cell.part == "scrub" and cell.posed == concept and cell.done]
+        for cell in scrubbed if "random" in self.analysis.methods else []:
+            for draw in seeds:
+                one = self.scrubber(
+                    cell.task, concept, "random", role=ROLES["random"], draw=draw, like=cell.eraser
+                )
+                found[one.name] = one
         return list(found.values())
 
     def fit(self, cells: Sequence[EraseCell]) -> None:

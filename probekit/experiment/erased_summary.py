@@ -74,12 +74,13 @@ def _behaviour(found: Context, find: Finder, one: Series, judged: Judged) -> str
         and (row := find.used(layer, one, suite)) is not None
         and row.value is not None
     ]
-    hurt = [row for row in others if _clear(row)]
-    rest = [row for row in others if not _clear(row)]
-    if hurt:
-        text += f" It also costs at layer {_listed(hurt)}."
-    if rest:
-        text += f" At layer {_listed(rest)} no use is shown."
+    for said, rows in (
+        ("It also costs at layer {}.", [row for row in others if _clear(row) and _above(row)]),
+        ("Accuracy rises at layer {}.", [row for row in others if _clear(row) and not _above(row)]),
+        ("At layer {} no use is shown.", [row for row in others if not _clear(row)]),
+    ):
+        if rows:
+            text += " " + said.format(_listed(rows))
     whole = find.used(ALL_LAYERS, one, suite)
     if whole is not None:
         after = find.get("accuracy", ALL_LAYERS, one.name, corpus=suite)
@@ -108,7 +109,7 @@ def _at(found: Context, find: Finder, one: Series, suite: str, chosen: Measureme
     )  # fmt: skip
     text = f"{'; '.join(parts)}".replace("after", "After", 1)
     text += f": {_lost(found)} {_score(chosen)} {_bounds(chosen)}{p}."
-    if not _clear(chosen):
+    if not (_clear(chosen) and _above(chosen)):
         text += f" So no layer is shown to use {found.concept} in this way."
     elif find.loss[0] == "accuracy_lost":
         text += " No random erasure was asked for, so any erasure might cost as much."
@@ -125,10 +126,12 @@ def _lost(found: Context) -> str:
 
 
 def _clear(row: Measurement) -> bool:
-    """Whether a loss is above 0 after correction."""
-    return bool(
-        row.value is not None and row.value > 0 and row.p_adjusted is not None and row.p_adjusted < LEVEL
-    )
+    """Whether a difference is told from 0 after correction."""
+    return row.p_adjusted is not None and row.p_adjusted < LEVEL
+
+
+def _above(row: Measurement) -> bool:
+    return row.value is not None and row.value > 0
 
 
 def _listed(rows: list[Measurement]) -> str:
