@@ -197,7 +197,8 @@ def check_units(task: Task, units: Units, left_out: Mapping[str, int]) -> dict[s
 
 def check_same_rows(entry: Mapping[str, Any], twin: Mapping[str, Any]) -> None:
     """Refuse a twin whose stored rows are not those of the model it stands beside (recipes of both)."""
-    different = [key for key in entry if key != "model" and entry[key] != twin.get(key)]
+    keys = [*entry, *(key for key in twin if key not in entry)]
+    different = [key for key in keys if key != "model" and entry.get(key) != twin.get(key)]
     if entry["model"]["tokenizer"] != twin["model"]["tokenizer"]:
         different.append("tokenizer")
     if different:

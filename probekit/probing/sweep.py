@@ -153,6 +153,7 @@ def probe_layers(
         corpus=acts.corpus.name if acts.corpus is not None else "",
         model=acts.model.get("name", ""),
         model_kind=acts.model.get("kind", "pretrained"),
+        site=acts.recipe["site"],
     )
     return assemble(problem, results, about, resamples=bootstrap)
 
