@@ -1,4 +1,4 @@
-"""The frozen map: by hand, in every dtype, inside autograd and inference mode, composed, saved, and refused elsewhere."""
+"""The frozen map: by hand, in every dtype, in autograd and inference mode, composed, saved, refused elsewhere."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_what_is_no_eraser_is_not_loaded(tmp_path) -> None:
 def test_keys_tell_maps_apart_and_nothing_else() -> None:
     assert HAND.key != drawn(0).key
     assert HAND.bind("bert", "f", 1).key == HAND.key
-    moved = Eraser(left=HAND.left, right=HAND.right, center=HAND.center + [1.0, 0.0])
+    moved = Eraser(left=HAND.left, right=HAND.right, center=HAND.center + 1.0)
     assert moved.key != HAND.key
 
 
@@ -213,7 +213,7 @@ BERT = SimpleNamespace(name="bert", fingerprint="b" * 64, dim=2, site_dim=lambda
             BERT,
             3,
             "hidden",
-            ["is for gpt", "gggggggggggg", "not for bert", "bbbbbbbbbbbb"],
+            ["is for gpt", "g" * 12, "not for bert", "b" * 12],
         ),
         (HAND.bind("bert", "b" * 64, 3), BERT, 4, "hidden", ["layer 3 of bert", "not for layer 4"]),
         (HAND.bind("bert", "b" * 64, 3), BERT, 3, "mlp", ["site 'hidden'", "not for site 'mlp'"]),

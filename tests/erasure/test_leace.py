@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -120,7 +122,7 @@ def test_streaming_equals_batch(
     X = X.astype(np.float32) if single else X
     whole, stream = LEACE().fit(X, y).eraser_, LEACE()
     edges = sorted({0, 120, *cuts})
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         stream.partial_fit(X[a:b], y[a:b])
     exact = X.astype(np.float64)
     size = np.abs(exact).max()

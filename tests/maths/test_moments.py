@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,7 +18,7 @@ RNG = np.random.default_rng(0)
 
 def cut(n: int, cuts: list[int]) -> list[slice]:
     edges = sorted({0, n, *(c % n for c in cuts)})
-    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 @settings(deadline=None, max_examples=40)
