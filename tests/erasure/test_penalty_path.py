@@ -40,7 +40,8 @@ def test_a_weak_penalty_is_tried_before_it_is_believed_that_nothing_is_left() ->
     path = PenaltyPath(y[:2000], 2, y[2000:], slack=0.01, seed=0)
     strongest = path.fit(X[:2000], X[2000:], enough=0.95, C=1e-6)
     assert strongest.accuracy == 0.95  # the majority
-    assert path.fit(X[:2000], X[2000:], enough=0.95).accuracy > 0.955
+    for enough in (0.95, 0.96):
+        assert path.fit(X[:2000], X[2000:], enough=enough).accuracy > enough
 
 
 def test_many_rows_are_walked_on_a_sample_and_solved_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
