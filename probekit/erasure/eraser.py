@@ -58,6 +58,8 @@ class Eraser:
     layer: str = ""
     site: str = ""
     rowwise: ClassVar[bool] = True
+    """For edits of live models: each state is mapped by itself, and heads are taken as one row."""
+    flat: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not len(self.offset):
