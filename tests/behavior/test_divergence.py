@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import rel_entr
 
 import probekit as pk
 from probekit.behavior import divergence
@@ -36,6 +40,23 @@ def test_divergence_by_hand() -> None:
     # 1 bit; 0.5 * 1 - 0.25 * 1 bits; nothing. The other direction of the first has no bound
     np.testing.assert_allclose(kl_nats(p, q).numpy() / math.log(2), [1.0, 0.25, 0.0], atol=1e-15)
     assert math.isinf(float(kl_nats(q, p)[0]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    arrays(np.float64, (2, 3, 5), elements=st.floats(-60, 60)),
+    arrays(np.float64, 3, elements=st.floats(-5, 5)),
+)
+def test_divergence_equals_the_sum_of_relative_entropies(logits: np.ndarray, shift: np.ndarray) -> None:
+    p, q = (torch.from_numpy(one).log_softmax(-1) for one in logits)
+    found = kl_nats(p, q).numpy()
+    np.testing.assert_allclose(
+        found, rel_entr(p.exp().numpy(), q.exp().numpy()).sum(-1), rtol=1e-6, atol=1e-12
+    )
+    assert (found >= 0).all()
+    # what is added to all logits of a place alike changes no prediction
+    moved = torch.from_numpy(logits[0] + shift[:, None]).log_softmax(-1)
+    np.testing.assert_allclose(kl_nats(p, moved).numpy(), 0.0, atol=1e-12)
 
 
 def plain(kind: str, edited: bool) -> list[torch.Tensor]:
