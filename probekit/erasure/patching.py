@@ -15,7 +15,7 @@ from probekit.erasure.patch_pairs import LinedUp, PatchPair, Reading, line_up
 from probekit.erasure.patched import ALL, Patching
 from probekit.errors import ConfigError, DataError, ModelError
 from probekit.glossary import Progress, Site, silent
-from probekit.models.hooks import Edit, Positions, edit_all
+from probekit.models.hooks import Edit, Positions, capture, edit_all
 from probekit.models.scoring import make_scorer
 from probekit.models.scoring.masked import Pll
 from probekit.models.scoring.pieces import BosRule
@@ -61,15 +61,20 @@ def interchange(
 ) -> tuple[Edit, ...]:
     """Edits that put the states of `source` (piece ids [batch, pieces]) into passes of the same shape.
 
-    Geiger et al. 2021 (interchange interventions). Raises ConfigError for an unknown layer, ModelError for an
-    encoder-decoder.
+    An encoder-decoder reads `source` in both stacks. Geiger et al. 2021 (interchange interventions). Raises ConfigError
+    for an unknown layer.
+
+    >>> model = pk.load_model("demo:minilm")
+    >>> read = lambda text: model.tokenizer(text, return_tensors="pt").input_ids
+    >>> with pk.edit_all(model, interchange(model, read("The key"))):
+    ...     patched = model.states(read("The keys"), None, [6])["6"]
+    >>> bool((patched == model.states(read("The key"), None, [6])["6"]).all())
+    True
     """
-    if model.start_piece is not None:
-        raise ModelError(
-            f"{model.name}: states are patched in causal and masked models, not in encoder-decoders"
-        )
-    states = model.states(source, None, layers, site=site)
-    return tuple(Edit(layer, PutStates(state), site, positions) for layer, state in states.items())
+    wanted = model.resolve_layers(layers, site)
+    with capture(model, wanted, site) as seen:
+        model.states(source, None, wanted, site=site)
+    return tuple(Edit(layer, PutStates(seen[layer].flatten(2)), site, positions) for layer in wanted)
 
 
 def patch_effects(

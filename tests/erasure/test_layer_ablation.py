@@ -10,7 +10,7 @@ import torch
 import probekit as pk
 from probekit.errors import ConfigError, ModelError
 from tests.erasure.edited_weights import BLOCKS, KINDS, all_states, copy_of, prefix, projections, some_ids
-from tests.tiny_models import TEXTS, tiny_model
+from tests.tiny_models import ALL_KINDS, TEXTS, tiny_model
 
 
 def inside(model, edits, ids):  # type: ignore[no-untyped-def]
@@ -18,10 +18,10 @@ def inside(model, edits, ids):  # type: ignore[no-untyped-def]
         return all_states(model, ids)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "roberta", "bart"])
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_block_passed_by_hands_its_input_on(kind: str) -> None:
     model = tiny_model(kind)
-    p = "encoder." if kind in ("t5", "bart") else ""
+    p = "encoder." if model.start_piece is not None else ""
     ids = some_ids(model)
     before = all_states(model, ids)
     found = inside(model, pk.ablate_layers(model, [f"{p}1"]), ids)
