@@ -31,6 +31,9 @@ Read = Callable[[Layer], Any]
 """Reads a layer as the model is at that moment: (X, y), (X, y, X_dev, y_dev), or units with rows."""
 
 FORMAT = 1
+EMPTY = (
+    1e-10  # share of the variance; a norm leaves float32 states without any in one direction but for rounding
+)
 ABOUT = "scrubber"
 
 
@@ -139,8 +142,8 @@ def scrub(
     units with rows (`Activations.units`), of which train is fitted to and dev given to a fitter that asks for it;
     `word_states` makes one of a corpus and a task.
 
-    `fitter` is an unfitted eraser fitter, copied for each layer; None is `Leace`. `layers` and `site` as in
-    `extract`; an encoder-decoder's encoder comes before its decoder.
+    `fitter` is an unfitted eraser fitter, copied for each layer; None is `Leace` with a tolerance that suits float32.
+    `layers` and `site` as in `extract`; an encoder-decoder's encoder comes before its decoder.
 
     Raises ConfigError (no such layer or site, no fitter, no layers), DataError (from the fitter), ModelError.
 
@@ -152,7 +155,7 @@ def scrub(
     >>> with pk.edit_all(model, scrubber.edits):
     ...     states = pk.extract(model, corpus)
     """
-    fitter = Leace() if fitter is None else fitter
+    fitter = Leace(tolerance=EMPTY) if fitter is None else fitter
     if isinstance(fitter, type) or not hasattr(fitter, "fit"):
         raise ConfigError(f"scrubbing needs an unfitted fitter such as pk.Leace(); got {fitter!r}")
     names = sorted_layers(model, layers, site)
