@@ -16,6 +16,8 @@ import probekit as pk
 from probekit.erasure import eraser as module
 from probekit.erasure.eraser import Eraser
 from probekit.errors import DataError, ModelError, StoreError
+from tests.erasure.probes import class_means
+from tests.tiny_models import tiny_model
 
 HAND = Eraser(left=np.array([[1.0], [2.0]]), right=np.array([[1.0, 0.0]]), center=np.array([10.0, 0.0]))
 
@@ -228,6 +230,22 @@ def test_another_place_is_refused_with_both_named(eraser, model, layer, site, na
 def test_its_own_place_and_an_unbound_one_are_fine() -> None:
     HAND.check(BERT, 7, "mlp")
     HAND.bind("bert", "b" * 64, 3).check(BERT, "3", "hidden")
+
+
+@pytest.mark.parametrize("site", ["hidden", "heads", "mlp"])
+def test_in_a_live_model_the_concept_is_gone_where_it_was_taken_out(site: str) -> None:
+    model = tiny_model("gpt2")
+    ids = torch.randint(5, 200, (8, 12), generator=torch.Generator().manual_seed(0))
+    y = (ids.reshape(-1) % 3).numpy()
+    rows = model.states(ids, None, ["1"], site=site)["1"].reshape(len(y), -1)
+    eraser = pk.Leace().fit(rows, y).eraser_.bind(model.name, model.fingerprint, 1, site)
+    with pk.edit(model, 1, eraser, site=site):
+        edited = model.states(ids, None, ["1"], site=site)["1"].reshape(len(y), -1)
+    torch.testing.assert_close(edited, eraser(rows))
+    before, after = (np.ptp(class_means(states.numpy(), y), axis=0).max() for states in (rows, edited))
+    assert after < 1e-4 * before
+    with pytest.raises(ModelError, match="layer 1 of"), pk.edit(model, 2, eraser, site=site):
+        pass
 
 
 @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])

@@ -12,7 +12,7 @@ from tests.erasure.probes import class_means
 
 peer = pytest.importorskip(
     "concept_erasure",
-    reason="concept-erasure is no dependency: pip install concept-erasure==0.2.4",
+    reason="no dependency: pip install concept-erasure==0.2.4",
     exc_type=ImportError,
 )
 pytestmark = pytest.mark.peer
