@@ -29,6 +29,7 @@ Array = NDArray[Any]
 Ints = NDArray[np.int64]
 
 PLACE = "___"
+NO_CONTEXT = "nothing stands before the place"
 
 
 @dataclass(frozen=True)
@@ -137,17 +138,29 @@ class _LogOdds(Bound):
         queries = self._queries = self.scorer.queries(asks)
         begins = np.searchsorted(queries.ask, np.arange(len(words) + 1))
         ends = np.cumsum([len(group) for group in asks])
+        flat = [ask.spans for group in asks for ask in group]
+        whole = [
+            len(owned(pieces, span)[0]) == begins[i + 1] - begins[i]
+            for i, (pieces, span) in enumerate(zip(queries.asked.pieces, flat, strict=True))
+        ]
         return [
-            self._look(queries, words, begins, range(end - len(group), end))
+            self._look(queries, words, begins, range(end - len(group), end), whole)
             for end, group in zip(ends.tolist(), asks, strict=True)
         ]
 
-    def _look(self, queries: Queries, words: list[list[tuple[int, int]]], begins: Ints, asks: range) -> Look:
+    def _look(
+        self,
+        queries: Queries,
+        words: list[list[tuple[int, int]]],
+        begins: Ints,
+        asks: range,
+        whole: Sequence[bool],
+    ) -> Look:
         for one in asks:
             if queries.asked.left_out[one]:
                 return nothing_to_read(queries.asked.left_out[one])
-            if begins[one] == begins[one + 1]:
-                return nothing_to_read("no context")
+            if not whole[one]:
+                return nothing_to_read(NO_CONTEXT)
         own = np.arange(begins[asks[0]], begins[asks[-1] + 1])
         numbers, first_row, which = np.unique(queries.input[own], return_index=True, return_inverse=True)
         inputs = tuple(queries.inputs[i].astype(np.int64) for i in numbers)
