@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from probekit.errors import ModelError
 from probekit.glossary import Layer
+from probekit.models.hooks.force import suspended
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ def find_stacks(module: PreTrainedModel, start_piece: int | None) -> tuple[tuple
     """
     rows = vocabulary(module)
     ids = torch.tensor([[5, 6, 7, 8]], device=module.device) % rows
-    with torch.no_grad():
+    with suspended(), torch.no_grad():
         if start_piece is None:
             stacks = [_look("", module, "hidden_states", input_ids=ids)]
         else:

@@ -13,7 +13,7 @@ from probekit.errors import ConfigError, ModelError
 from probekit.glossary import Site
 from probekit.models.hooks.force import added, in_force
 from probekit.models.hooks.live import Live
-from probekit.models.hooks.positions import Positions
+from probekit.models.hooks.positions import Positions, checked
 from probekit.models.hooks.sites import check_site, find_place
 
 if TYPE_CHECKING:
@@ -95,8 +95,9 @@ def edit_all(model: Model, edits: Sequence[Edit]) -> Iterator[None]:
 
 
 def active_edits(model: Model) -> tuple[Edit, ...]:
-    """The edits of a model that are in force in this thread, their layers by canonical name, in order."""
-    return tuple(live.edit for live in in_force() if live.model is model)
+    """The edits of a model that are in force in this thread, in order; their layers by canonical name, numbers of
+    positions as a tuple."""
+    return tuple(live.edit for live in in_force() if live.model.module is model.module)
 
 
 def _live(model: Model, given: Edit) -> Live:
@@ -107,7 +108,8 @@ def _live(model: Model, given: Edit) -> Live:
     check = getattr(given.fn, "check", None)
     if check is not None:
         check(model, layer, site)
-    return Live(model, replace(given, layer=layer), find_place(model, layer, site))
+    place = find_place(model, layer, site)
+    return Live(model, replace(given, layer=layer, positions=checked(given.positions)), place)
 
 
 def _and_more(missed: list[Live]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError
@@ -31,7 +32,7 @@ def edits_recipe(model: Model) -> list[dict[str, Any]]:
 def mark_reached(model: Model) -> None:
     """Numbers were read that had been made under these very edits: none of them goes unused."""
     for live in in_force():
-        if live.model is model:
+        if live.model.module is model.module:
             live.reached = True
 
 
@@ -43,7 +44,7 @@ def _recipe(model: Model, edit: Edit) -> dict[str, Any]:
     elif callable(where):
         found["positions"] = {"fn": _key(model, edit, where)}
     elif where is not None:
-        found["positions"] = [where] if isinstance(where, int) else [int(number) for number in where]
+        found["positions"] = list(where) if isinstance(where, Sequence) else [where]
     if edit.site == "heads" and getattr(edit.fn, "flat", False):
         found["flat"] = True
     return found

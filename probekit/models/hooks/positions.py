@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from operator import index
+from typing import Any, TypeAlias
 
 import torch
 
@@ -15,6 +16,23 @@ Positions: TypeAlias = int | Sequence[int] | slice | Callable[[torch.Tensor], to
 the piece ids ``[batch, pieces]`` that gives a bool tensor of that shape. The start piece of a decoder counts."""
 
 
+def checked(positions: Any) -> tuple[int, ...] | slice | Callable[[torch.Tensor], torch.Tensor] | None:
+    """Positions in one form, numbers as a tuple. Raises ConfigError for anything else."""
+    if positions is None or isinstance(positions, slice) or callable(positions):
+        found: slice | Callable[[torch.Tensor], torch.Tensor] | None = positions
+        return found
+    try:
+        return (index(positions),)
+    except TypeError:
+        pass
+    try:
+        return tuple(index(number) for number in positions)
+    except TypeError:
+        raise ConfigError(
+            f"positions must be a number, numbers, a slice or a function of the piece ids, not {positions!r}"
+        ) from None
+
+
 def chosen(positions: Positions, reading: Reading, states: torch.Tensor) -> torch.Tensor:
     """Where an edit acts: bool ``[batch, pieces]``.
 
@@ -24,18 +42,26 @@ def chosen(positions: Positions, reading: Reading, states: torch.Tensor) -> torc
     shape = (int(states.shape[0]), int(states.shape[1]))
     if callable(positions):
         return _by_function(positions, reading, shape).to(states.device)
+    if reading.mask is None or tuple(reading.mask.shape) != shape:
+        row = torch.zeros(1, shape[1], dtype=torch.bool)
+        row[0, _of_row(positions, shape[1])] = True
+        return row.expand(shape).to(states.device)
     out = torch.zeros(shape, dtype=torch.bool)
-    mask = None if reading.mask is None or tuple(reading.mask.shape) != shape else reading.mask.bool().cpu()
-    for row in range(shape[0]):
-        own = torch.arange(shape[1]) if mask is None else torch.nonzero(mask[row])[:, 0]
-        if isinstance(positions, slice):
-            out[row, own[list(range(len(own)))[positions]]] = True
-            continue
-        for number in [positions] if isinstance(positions, int) else positions:
-            if not -len(own) <= number < len(own):
-                raise ConfigError(f"position {number} is beyond a row of {len(own)} pieces; ask for fewer")
-            out[row, own[number]] = True
+    for number, own in enumerate(reading.mask.bool().cpu()):
+        places = torch.nonzero(own)[:, 0]
+        out[number, places[_of_row(positions, len(places))]] = True
     return out.to(states.device)
+
+
+def _of_row(positions: int | Sequence[int] | slice, pieces: int) -> list[int]:
+    """The numbers of the pieces, from 0, that are meant in a row of so many."""
+    if isinstance(positions, slice):
+        return list(range(pieces))[positions]
+    numbers = [positions] if isinstance(positions, int) else list(positions)
+    for number in numbers:
+        if not -pieces <= number < pieces:
+            raise ConfigError(f"position {number} is beyond a row of {pieces} pieces; ask for fewer")
+    return [number % pieces for number in numbers]
 
 
 def _by_function(

@@ -15,10 +15,10 @@ from probekit.glossary import SITES, Layer, Site
 from probekit.models.families import FAMILIES
 from probekit.models.hooks.force import suspended
 from probekit.models.hooks.place import Place
-from probekit.models.stacks import Stack, vocabulary
 
 if TYPE_CHECKING:
     from probekit.models.model import Model
+    from probekit.models.stacks import Stack
 
 Blocks = dict[str, tuple[nn.Module, ...]]
 
@@ -116,7 +116,7 @@ def _blocks(model: Model) -> Blocks:
 
 def _find_blocks(model: Model) -> Blocks:
     """The blocks of every stack: the list whose members give, one after the other, what the layers are."""
-    ids = torch.tensor([[5, 6, 7, 8]], device=model.module.device) % vocabulary(model.module)
+    ids = torch.tensor([[5, 6, 7, 8]], device=model.module.device) % model.vocabulary
     found: Blocks = {}
     inputs: dict[str, Any] = {"input_ids": ids}
     for stack in model.stacks:
@@ -136,7 +136,8 @@ def _find_blocks(model: Model) -> Blocks:
         else:
             raise ModelError(
                 f"{model.name}: the blocks of {type(stack.module).__name__} cannot be seen as modules that give one "
-                "layer each (blocks that share their weights are one module); only layer 'final' can be edited"
+                "layer each (blocks that share their weights are one module), so that no edit or "
+                "site inside them can be had"
             )
         inputs = {"encoder_outputs": output, "decoder_input_ids": ids}
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import dataclasses
 import threading
 from typing import Any
 
@@ -207,6 +208,10 @@ def test_edits_of_one_place_act_in_order() -> None:
         assert torch.equal(model.states(ids, None, "1")["1"], plain * 3 + 1)
         assert [edit.layer for edit in active_edits(model)] == ["1", "1", "2"]
         assert not model.states(ids, None, "2")["2"].any()
+    with pk.edit(model, 1, times):
+        with pk.edit(model, 1, add):
+            model.states(ids, None, "1")
+        assert torch.equal(model.states(ids, None, "1")["1"], plain * 3)
 
 
 def test_edits_belong_to_their_model() -> None:
@@ -214,6 +219,7 @@ def test_edits_belong_to_their_model() -> None:
     ids = draw(one)
     with pk.edit(one, 1, zero):
         assert active_edits(other) == ()
+        assert len(active_edits(dataclasses.replace(one, name="another name for the same module"))) == 1
         assert other.states(ids, None, "1")["1"].any()
         assert not one.states(ids, None, "1")["1"].any()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,6 +19,8 @@ CASES: list[tuple[Any, list[list[int]]]] = [
     (-1, [[8], [5], [1]]),
     ([1, -2], [[1, 7], [1, 4], [0, 1]]),
     (range(2), [[0, 1]] * 3),
+    (np.array([0, -1]), [[0, 8], [0, 5], [0, 1]]),
+    (np.int64(1), [[1]] * 3),
     (slice(1, None), [[*range(1, 9)], [*range(1, 6)], [1]]),
     (slice(None, None, 4), [[0, 4, 8], [0, 4], [0]]),
     (slice(-3, -1), [[6, 7], [3, 4], [0]]),
@@ -83,6 +86,16 @@ def test_the_start_piece_of_a_decoder_counts() -> None:
         model.states(ids, mask, "decoder.1")
     changed = (plain["decoder.1"] != edited["decoder.1"]).any(-1)
     assert torch.nonzero(changed).tolist() == [[0, 0], [0, 9], [1, 0], [1, 6], [2, 0], [2, 2]]
+
+
+@pytest.mark.parametrize("positions", ["all", 1.5, [0.5], [slice(1)], object()])
+def test_no_positions(positions: Any) -> None:
+    model = tiny_model("bert")
+    with (
+        pytest.raises(ConfigError, match="positions must be a number"),
+        pk.edit(model, 1, zero, positions=positions),
+    ):
+        raise AssertionError
 
 
 @pytest.mark.parametrize("position", [9, -10, [0, 20]])
