@@ -9,9 +9,10 @@ import torch
 from transformers.pytorch_utils import Conv1D
 
 import probekit as pk
+from probekit.models import load_model
 from probekit.models.model import Model
 from tests.models.hooks.passes import draw, padded, whole, zero, zero_head
-from tests.tiny_models import ALL_KINDS, tiny_model
+from tests.tiny_models import ALL_KINDS, tiny_folder, tiny_model
 
 OUTPUT_PROJECTION = {
     "bert": "encoder.layer.{}.attention.output.dense",
@@ -56,6 +57,19 @@ def test_all_heads_of_a_layer(kind: str) -> None:
         assert float((edited - plain).abs().max()) > 1e-3  # the heads did something
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("kind", ["bert", "gpt2", "t5", "distilbert"])
+def test_transformers_own_mask_of_heads_does_nothing(kind: str, attention: str) -> None:
+    """Why there is a hook: the argument is taken and ignored."""
+    model = load_model(str(tiny_folder(kind)), device="cpu", attention=attention)
+    ids = draw(model)
+    plain = whole(model.module, ids).last_hidden_state
+    masked = whole(model.module, ids, head_mask=torch.zeros(2, model.n_heads)).last_hidden_state
+    assert torch.equal(plain, masked)
+    with pk.edit(model, layers_of(model)[0], zero, site="heads"):
+        assert not torch.allclose(whole(model.module, ids).last_hidden_state, plain, atol=1e-3)
+
+
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_one_head(kind: str) -> None:
     model = tiny_model(kind)
@@ -73,7 +87,7 @@ def test_one_head(kind: str) -> None:
     assert not torch.allclose(seen[0], seen[1], atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL_KINDS if kind != "modernbert"])
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_head_is_what_one_attention_pattern_made(kind: str) -> None:
     """Each head's output is its attention matrix times values, and the value of a piece knows of no other piece.
 
