@@ -54,6 +54,16 @@ def test_json_is_one_document(data: Path, capsys: pytest.CaptureFixture[str]) ->
     assert document["peak_anonymous_mb"] > 0
 
 
+@pytest.mark.parametrize(("site", "dim"), [("mlp", 64), ("heads", 32), ("attention_output", 32)])
+def test_other_sites(data: Path, capsys: pytest.CaptureFixture[str], site: str, dim: int) -> None:
+    assert run("extract", "--data", data, "--model", tiny_folder("bert"), "--site", site, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["layers"], document["dim"]) == (["1", "2"], dim)
+    bad = ("extract", "--data", data, "--model", tiny_folder("bert"), "--site", site, "--layers", "0")
+    assert run(*bad) == 2
+    assert f"layer '0' is no block and has no site '{site}'; it has 1 ... 2" in capsys.readouterr().err
+
+
 def test_piece_rows_need_no_pool(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("extract", "--data", data, "--model", tiny_folder("bert"), "--unit", "piece", "--json") == 0
     assert json.loads(capsys.readouterr().out)["rows"] >= 4

@@ -82,7 +82,7 @@ def edit_all(model: Model, edits: Sequence[Edit]) -> Iterator[None]:
     lives = tuple(_live(model, given) for given in edits)
     with ExitStack() as cleanup:
         for live in lives:
-            cleanup.callback(live.reading.attach(live.place.stack).remove)
+            cleanup.callback(live.reading.attach(live.place.stack, live.is_in_force).remove)
             cleanup.callback(live.place.attach(live.hook, first=True).remove)
         cleanup.enter_context(added(lives))
         yield

@@ -28,6 +28,10 @@ class Live:
         self.reading = Reading()
         self.reached = False
 
+    def is_in_force(self) -> bool:
+        """Whether it acts here and now: in its own thread, and not suspended."""
+        return self in in_force()
+
     def hook(self, state: torch.Tensor) -> torch.Tensor:
         """What passes by, changed by all edits of this place in the order of opening.
 

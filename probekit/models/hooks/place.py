@@ -79,14 +79,14 @@ class Reading:
     mask: torch.Tensor | None = None
     shape: tuple[int, int] | None = None
 
-    def attach(self, stack: Stack) -> RemovableHandle:
-        """Keep this up to date with every pass of a stack in this thread."""
+    def attach(self, stack: Stack, heeded: Callable[[], bool] = lambda: True) -> RemovableHandle:
+        """Keep this up to date with every pass of a stack in this thread that is to be heeded."""
         thread = threading.get_ident()
         front = "decoder_" if stack.prefix == "decoder." else ""
         names = list(inspect.signature(stack.module.forward).parameters)
 
         def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if threading.get_ident() != thread:
+            if threading.get_ident() != thread or not heeded():
                 return
             given = dict(zip(names, args, strict=False)) | kwargs
             self.ids = given.get(f"{front}input_ids")

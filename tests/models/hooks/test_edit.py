@@ -331,6 +331,22 @@ def test_suspended_passes_see_the_model_itself() -> None:
         assert not model.states(ids, None, "1")["1"].any()
 
 
+def test_a_function_may_read_another_text_meanwhile() -> None:
+    model = tiny_model("gpt2")
+    ids, other = draw(model, 1), draw(model, 2, rows=1, pieces=4)
+
+    def fn(states: torch.Tensor) -> torch.Tensor:
+        with suspended():
+            return states + model.states(other, None, "2")["2"].mean()
+
+    plain = model.states(ids, None, "1")["1"]
+    more = model.states(other, None, "2")["2"].mean()
+    with pk.edit(model, 1, fn, positions=lambda seen: seen == ids[0, 3]):
+        edited = model.states(ids, None, "1")["1"]
+    where = (ids == ids[0, 3])[..., None]
+    assert torch.equal(edited, torch.where(where, plain + more, plain))
+
+
 @pytest.mark.parametrize("kind", ["gpt2", "t5", "bert", "gpt_neox"])
 def test_what_is_learnt_about_a_model_inside_an_edit_is_about_the_model(kind: str) -> None:
     texts = ["the cat sat on the mat", "the cat sat on mats", "dogs run"]

@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import probekit as pk
 from probekit.errors import ConfigError, ModelError
+from probekit.models.hooks.place import Reading
+from probekit.models.hooks.positions import chosen
 from tests.models.hooks.passes import double, draw, padded, whole, zero
 from tests.tiny_models import ALL_KINDS, tiny_model
 
@@ -41,6 +45,32 @@ def test_numbers(kind: str, positions: Any, places: list[list[int]]) -> None:
             rest = [number for number in range(9) if number not in numbers]
             assert torch.equal(edited[row, numbers], double(plain[row, numbers]))
             assert torch.equal(edited[row, rest], plain[row, rest])
+
+
+@given(
+    mask=st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=4),
+    start=st.none() | st.integers(-8, 8),
+    stop=st.none() | st.integers(-8, 8),
+    step=st.none() | st.sampled_from([-2, -1, 1, 3]),
+    numbers=st.lists(st.integers(-6, 5), max_size=3),
+)
+def test_every_row_is_counted_by_itself(
+    mask: list[list[bool]], start: int | None, stop: int | None, step: int | None, numbers: list[int]
+) -> None:
+    """Against lists of the places that a row has, indexed as Python does."""
+    states = torch.zeros(len(mask), 6, 2)
+    reading = Reading(mask=torch.tensor(mask, dtype=torch.int64), shape=(len(mask), 6))
+    part = slice(start, stop, step)
+    found = chosen(part, reading, states)
+    own = [[place for place in range(6) if row[place]] for row in mask]
+    assert [sorted(places[part]) for places in own] == [torch.nonzero(row)[:, 0].tolist() for row in found]
+    if all(-len(places) <= number < len(places) for places in own for number in numbers):
+        found = chosen(tuple(numbers), reading, states)
+        for places, row in zip(own, found, strict=True):
+            assert sorted({places[number] for number in numbers}) == torch.nonzero(row)[:, 0].tolist()
+    else:
+        with pytest.raises(ConfigError, match="is beyond a row of"):
+            chosen(tuple(numbers), reading, states)
 
 
 def test_padding_on_the_left() -> None:
