@@ -24,10 +24,10 @@ from probekit.estimators.logistic import LinearSolution, Problem, solve_logistic
 Array = NDArray[Any]
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0)
-ROWS_PER_FEATURE = 64  # that the walk looks at; the step that counts looks at all
+ROWS_PER_FEATURE = 32  # that the walk looks at; the step that counts looks at all
 FEWEST = 8192
 TOLERANCE = 5e-3  # of the objective: a direction needs less than a prediction
-PATIENCE = 2  # weaker penalties in a row without a gain before the walk ends
+PATIENCE = 1  # weaker penalties in a row without a gain before the walk ends
 
 
 @dataclass(frozen=True)
