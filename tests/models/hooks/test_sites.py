@@ -16,7 +16,7 @@ from probekit.models.families import FAMILIES
 from probekit.models.hooks.sites import find_place
 from probekit.models.load import assemble
 from probekit.models.model import Model
-from tests.models.hooks.passes import double, draw, zero
+from tests.models.hooks.passes import double, draw, whole, zero
 from tests.models.hooks.small_families import CONFIGS, small
 from tests.tiny_models import tiny_model
 
@@ -91,6 +91,22 @@ def test_every_family_of_the_table(family: str) -> None:
         with pk.edit(model, layer, double, site):
             assert torch.equal(model.states(ids, None, [layer], site=site)[layer], double(at))
             assert not torch.equal(model.states(ids, None, "all")[model.layers[-1]], plain[model.layers[-1]])
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_transformers_own_record_shows_edits_in_every_family(family: str) -> None:
+    """Heads taken out and a layer changed show in what transformers hands out: nothing below, something above."""
+    model = small(family)
+    ids = draw(model, rows=2, pieces=8)
+    prefix = "decoder." if model.start_piece is not None else ""
+    field = f"{prefix.replace('.', '_')}hidden_states"
+    plain = getattr(whole(model.module, ids, output_hidden_states=True), field)
+    for fn, site in ((double, "hidden"), (zero, "heads"), (zero, "mlp")):
+        with pk.edit(model, f"{prefix}2", fn, site):
+            edited = getattr(whole(model.module, ids, output_hidden_states=True), field)
+        assert [torch.equal(a, b) for a, b in zip(plain, edited, strict=True)] == [True, True, False, False]
+        if site == "hidden":
+            assert torch.equal(edited[2], double(plain[2]))
 
 
 def test_every_row_with_paths_is_tried() -> None:
