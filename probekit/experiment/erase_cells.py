@@ -54,7 +54,8 @@ class EraseCell:
     `series` is what the cells of all layers have in common ("leace", "random 1", "random-norm leace"); `role` is "" for
     erasers of the concept, "random-erasure", "random-norm-erasure" or "control-concept" for what they are compared
     with. `like` is the stem of the eraser that a random one is the measure of; `texts` a file of neutral sentences.
-    Scrubbing reads `corpus` anew for `task`, as the model is with lower layers erased.
+    `concepts` names the tasks that are erased among those whose unedited states are probed. Scrubbing reads `corpus`
+    anew for `task`, as the model is with lower layers erased.
     """
 
     name: str
@@ -73,6 +74,7 @@ class EraseCell:
     draw: int | None = None
     like: str = ""
     eraser: str = ""
+    concepts: tuple[str, ...] = ()
     corpus: CorpusPlan | None = None
     task: str = ""
 
@@ -184,10 +186,10 @@ def _erase(cell: EraseCell) -> Found:
         acts.model["name"], acts.model["fingerprint"], cell.layer, cell.analysis.site
     )
     eraser.save(cell.eraser)
-    words = {"rank": eraser.rank, "share": 0.0, "change": 0.0}
+    words = {"rank": eraser.rank, "share": 0.0, "change": 0.0, "moved": 0.0}
     if eraser.rank:
         told = removed(eraser, X)
-        words |= {"share": told.variance, "change": told.relative_change}
+        words |= {"share": told.variance, "change": told.change, "moved": told.relative_change}
     del X, X_dev
     arrays = _ask_probes(cell, (cell.posed, *cell.neighbours), eraser)
     if not cell.analysis.suites:
@@ -233,12 +235,13 @@ def open_posed(posed: Posed) -> tuple[ProbeProblem, Activations]:
 
 
 def _ask_probes(cell: EraseCell, tasks: Sequence[Posed], eraser: Eraser | None) -> dict[str, Array]:
-    """Fit fresh probes to the train rows of a layer (through the eraser), and ask dev and test: of every kind for the
-    concept's erasers, of the first kind for what they are compared with."""
+    """Fit fresh probes to the train rows of a layer (through the eraser), and ask dev and test: of every kind for a
+    concept and its erasers, of the first kind for neighbours and for what erasers are compared with."""
     from probekit.erasure.guard import guard
 
     found: dict[str, Array] = {}
     analysis = cell.analysis
+    own_tasks = cell.concepts if eraser is None else (tasks[0].task,)
     when = "before" if eraser is None else "after"
     for posed in tasks:
         problem, acts = open_posed(posed)
@@ -248,7 +251,7 @@ def _ask_probes(cell: EraseCell, tasks: Sequence[Posed], eraser: Eraser | None) 
             eraser or _as_it_is,
             (acts.gather(cell.layer, problem.rows[own["train"]]), problem.gold[own["train"]]),
             (acts.gather(cell.layer, problem.rows[asked]), problem.gold[asked]),
-            probes=analysis.probes[:1] if cell.role else analysis.probes,
+            probes=analysis.probes if not cell.role and posed.task in own_tasks else analysis.probes[:1],
             C=analysis.strength,
             seeds=range(analysis.seeds.probe),
             when=(when,),

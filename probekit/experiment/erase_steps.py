@@ -153,7 +153,7 @@ class _Erasing:
             first.append(
                 self.cell(
                     f"layer-{layer}.probes", part="probe", layer=layer, posed=everything[0],
-                    neighbours=everything[1:],
+                    neighbours=everything[1:], concepts=tuple(one.task for one in concepts),
                 )
             )  # fmt: skip
             for method in self.analysis.erasers:

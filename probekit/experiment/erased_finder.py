@@ -47,6 +47,15 @@ class Finder:
         metric, reference = self.loss
         return self.get(metric, layer, one.name, corpus=suite, reference=reference)
 
+    def beside(self, layer: str, one: Series, suite: str) -> list[Measurement]:
+        """What is lost beyond each of the other controls: random erasures that change as much, irrelevant concepts."""
+        return [
+            row
+            for (metric, where, method, group, corpus, reference), row in self._rows.items()
+            if (metric, where, method, group, corpus) == ("used", layer, one.name, "", suite)
+            and reference != self.loss[1]
+        ]
+
     @property
     def loss(self) -> tuple[str, str]:
         """Metric and reference of what is lost: beyond random erasures where there are any."""

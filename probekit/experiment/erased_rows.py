@@ -41,7 +41,10 @@ def _probe_rows(found: Context, task: str, split: str) -> Iterator[Measurement]:
     )
     for probe in found.analysis.probes:
         named = base | {"group": f"{other}probe={probe}"}
-        before = {layer: found.right(cell, task, probe, split) for layer, cell in found.probes.items()}
+        unedited = {
+            layer: found.mean_right([cell], task, probe, split) for layer, cell in found.probes.items()
+        }
+        before = {layer: right for layer, right in unedited.items() if right is not None}
         for layer, right in before.items():
             yield ground.mean(found.row("probe_accuracy", layer=layer, method=UNEDITED, **named), right)
         yield from ground.differences(
@@ -74,8 +77,13 @@ def _probe_rows(found: Context, task: str, split: str) -> Iterator[Measurement]:
 
 
 def eraser_rows(found: Context) -> Iterator[Measurement]:
-    """What was taken out: rank, share of the variance, mean change relative to the norm of the states."""
-    words = {"rank": "rank", "share": "share_of_variance", "change": "relative_change"}
+    """What was taken out: rank, share of the variance, mean squared change by the variance, mean change by the norm."""
+    words = {
+        "rank": "rank",
+        "share": "share_of_variance",
+        "change": "mean_squared_change",
+        "moved": "relative_change",
+    }
     for one in found.series:
         for layer, cells in one.cells.items():
             for word, metric in words.items():
@@ -172,9 +180,16 @@ def _losses(found: Context, judged: Judged, split: str, half: Array) -> Iterator
 
 
 def randomly(found: Context, judged: Judged, one: Series) -> dict[str, Array]:
-    """Layer -> who was right, mean over the random erasures of the same rank as this eraser's there."""
+    """Layer -> who was right, mean over the random erasures of the same rank as this eraser's there; of rank 0, where
+    nothing was found to erase, the unedited model."""
+    assert found.unedited is not None
+    nothing = {
+        layer: judged.right([found.unedited])
+        for layer in one.cells
+        if found.has_random and one.mean(layer, "rank") == 0
+    }
     cells = {layer: random_like(one, layer, found.series) for layer in one.cells}
-    return {layer: judged.right(some) for layer, some in cells.items() if some}
+    return nothing | {layer: judged.right(some) for layer, some in cells.items() if some}
 
 
 def method_of(one: Series) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from probekit.experiment.erased_context import UNEDITED, Context
 from probekit.experiment.erased_finder import Finder
-from probekit.experiment.erased_rows import method_of
+from probekit.experiment.erased_rows import NORM, method_of
 from probekit.experiment.erased_series import ALL_LAYERS, CONTROL_CONCEPT, Judged, Series
 from probekit.results.formats import format_interval, format_p, format_score
 from probekit.results.measurement import Measurement
@@ -74,13 +74,18 @@ def _behaviour(found: Context, find: Finder, one: Series, judged: Judged) -> str
         and (row := find.used(layer, one, suite)) is not None
         and row.value is not None
     ]
+    costs = [row for row in others if _clear(row) and _above(row)]
+    weak = {row.layer: _not_beyond(find, row.layer, one, suite) for row in costs}
     for said, rows in (
-        ("It also costs at layer {}.", [row for row in others if _clear(row) and _above(row)]),
+        ("It also costs at layer {}.", [row for row in costs if not weak[row.layer]]),
         ("Accuracy rises at layer {}.", [row for row in others if _clear(row) and not _above(row)]),
         ("At layer {} no use is shown.", [row for row in others if not _clear(row)]),
     ):
         if rows:
             text += " " + said.format(_listed(rows))
+    for row in costs:
+        if weak[row.layer]:
+            text += f" At layer {_listed([row])} it costs more than that, but {weak[row.layer]}."
     whole = find.used(ALL_LAYERS, one, suite)
     if whole is not None:
         after = find.get("accuracy", ALL_LAYERS, one.name, corpus=suite)
@@ -109,11 +114,25 @@ def _at(found: Context, find: Finder, one: Series, suite: str, chosen: Measureme
     )  # fmt: skip
     text = f"{'; '.join(parts)}".replace("after", "After", 1)
     text += f": {_lost(found)} {_score(chosen)} {_bounds(chosen)}{p}."
-    if not (_clear(chosen) and _above(chosen)):
+    weak = _not_beyond(find, chosen.layer, one, suite)
+    if weak:
+        text += f" But {weak}."
+    if weak or not (_clear(chosen) and _above(chosen)):
         text += f" So no layer is shown to use {found.concept} in this way."
     elif find.loss[0] == "accuracy_lost":
         text += " No random erasure was asked for, so any erasure might cost as much."
     return text
+
+
+def _not_beyond(find: Finder, layer: str, one: Series, suite: str) -> str:
+    """The other controls that a loss at a layer is not told from, in words; "" where it is above them all."""
+    found = []
+    for row in find.beside(layer, one, suite):
+        if not (_clear(row) and _above(row)):
+            what = row.reference.removeprefix("control=").removeprefix(CONTROL_CONCEPT).strip()
+            what = "random erasure that changes as much" if what == NORM else f"{what} does"
+            found.append(f"not clearly more than {what} (difference {_score(row)} {_bounds(row)})")
+    return "; ".join(found)
 
 
 def spoken_probe(probe: str) -> str:

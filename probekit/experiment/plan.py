@@ -229,7 +229,7 @@ class ErasePlan(Strict):
     def _something_to_erase(self) -> ErasePlan:
         if not self.erasers:
             raise ValueError(
-                "methods has random erasures only; name one that erases the concept, such as 'leace'"
+                "methods has controls only; name one that erases the concept, such as 'leace'"
             )
         if not self.layers:
             raise ValueError("layers is empty; write 'all', or a list such as [0, 3]")
