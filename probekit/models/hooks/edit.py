@@ -53,8 +53,9 @@ def edit(
     """Inside the block the states of a layer are what `fn` makes of them, and later layers read those.
 
     `fn` is given ``[batch, pieces, dim]`` and gives the same shape back; at ``site="heads"`` ``[batch, pieces, heads,
-    dim of a head]``. With `positions` it still sees all pieces, and what it gives is taken at those alone. Other
-    threads are not touched; an edit of a place that is edited already comes after the earlier ones.
+    dim of a head]``. With `positions` it still sees all pieces, and what it gives is taken at those alone (a scorer
+    reads nothing behind the last piece it needs, so the end of a row is there). Other threads and processes are not
+    touched; an edit of a place that is edited already comes after the earlier ones.
 
     Raises ConfigError (unknown layer, site or position) and ModelError: the family's blocks or sites are not known,
     another shape comes back, or the block is left and nothing ever passed by.
