@@ -42,14 +42,19 @@ def check_probe(probe: Any, measure: str = "margin") -> None:
 def class_scores(probe: Any, rows: Array) -> Array:
     """Scores of all classes, float64 ``[n, classes]``: those of its decision function, else log-probabilities.
 
-    Two classes have the scores 0 and s, so that differences are what the decision function gives.
+    Two classes have the scores 0 and s, so that differences are what the decision function gives. Raises ConfigError
+    where a probability is 0, which has no logarithm.
     """
-    scores = (
-        probe.decision_function(rows)
-        if hasattr(probe, "decision_function")
-        else probe.predict_log_proba(rows)
-    )
-    scores = np.asarray(scores, dtype=np.float64)
+    if hasattr(probe, "decision_function"):
+        scores = np.asarray(probe.decision_function(rows), dtype=np.float64)
+    else:
+        with np.errstate(divide="ignore"):
+            scores = np.asarray(probe.predict_log_proba(rows), dtype=np.float64)
+    if not np.isfinite(scores).all():
+        raise ConfigError(
+            f"{type(probe).__name__} gives a class the probability 0, so that its margin is infinite; take a probe with "
+            "a decision function, or a function of rows"
+        )
     return np.column_stack([np.zeros_like(scores), scores]) if scores.ndim == 1 else scores
 
 

@@ -138,5 +138,7 @@ def test_what_does_not_go_together_is_refused() -> None:
         ProbeOutput(Ridge(), 1)
     with pytest.raises(ConfigError, match="gives no probabilities"):
         ProbeOutput(RidgeClassifier().fit(X, TWO), 1, measure="log-probability")
+    with pytest.raises(ConfigError, match="the probability 0"):
+        values(RandomForestClassifier(n_estimators=2, random_state=0).fit(X, TWO))
     with pytest.raises(ConfigError, match="one number for each"):
         values(lambda rows: rows)
