@@ -31,8 +31,7 @@ class Shown:
 class ConceptMoments:
     """Moments of states beside labels of any kind, or beside numbers, batch by batch."""
 
-    def __init__(self, *, double: bool = False) -> None:
-        self.double = double
+    def __init__(self) -> None:
         self.moments: Moments | None = None
         self._codes: dict[Any, int] = {}
         self._labels: bool | None = None
@@ -53,7 +52,7 @@ class ConceptMoments:
                 "labels [n] and numbers [n, k] cannot be mixed in one stream; "
                 f"got shape {y.shape} after {'labels' if self._labels else 'numbers'}"
             )
-        moments = Moments(X.shape[1], double=self.double) if self.moments is None else self.moments
+        moments = Moments(X.shape[1]) if self.moments is None else self.moments
         if moments.n and len(X) > CHUNK and not np.isfinite(X).all():  # refused before any of it is taken in
             Moments(X.shape[1]).add(X)
         codes = dict(self._codes)

@@ -26,8 +26,10 @@ class Leace(BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     method : "leace", or "orthogonal": the orthogonal projection with the same guarantee and a larger change.
-    tolerance : share of the largest eigenvalue (of the correlations of the features) below which a direction counts as
-        empty, and canonical correlation below which a concept's direction does. None: the rounding of the products.
+    tolerance : a direction that varies by less than this share of the largest eigenvalue of the features' correlations
+        is not whitened as far as it would go; where the concept shows in it, it is guarded nevertheless. None: what
+        rounding can pass for variance, 2e-6 for float32 and 4e-15 for float64 states. The latter is least change to
+        the letter; for float64 copies of rounded states give 1e-6, or directions of rounding are blown up.
     shrinkage : estimate the covariance by shrinking it towards a sphere (Bodnar et al. 2014), for few rows; the
         guarantee is untouched, only the change is measured differently.
     concept : what to call it.
@@ -39,8 +41,8 @@ class Leace(BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    float32 and float16 features are multiplied in float32 and summed in float64; `fit` reads a badly conditioned X
-    once more in float64. The rank of the eraser is at most classes - 1, or the number of columns.
+    float32 and float16 states are multiplied in float32 and summed in float64. The rank of the eraser is at most
+    classes - 1, or the number of columns.
 
     Examples
     --------
@@ -52,7 +54,6 @@ class Leace(BaseEstimator):  # type: ignore[misc]
 
     _seen: ConceptMoments
     _solved: tuple[Eraser, NDArray[np.float64]]
-    _coarse: bool
 
     def __init__(
         self,
@@ -75,12 +76,6 @@ class Leace(BaseEstimator):  # type: ignore[misc]
         self._start()
         self._seen.add(X, y)
         self._solve()
-        if self._coarse:
-            again = ConceptMoments(double=True)
-            again.add(X, y)
-            self._seen = again
-            del self._solved
-            self._solve()
         return self
 
     def partial_fit(self, X: Array, y: Any) -> Self:
@@ -126,7 +121,6 @@ class Leace(BaseEstimator):  # type: ignore[misc]
         found = guarding_directions(
             covariance, shown.directions, eps=moments.eps, tolerance=self.tolerance, most=shown.most
         )
-        self._coarse = not moments.double and found.coarse
         left, right = found.left, found.right
         if self.method == "orthogonal":
             left = orthogonal_directions(shown.directions, found.rank)

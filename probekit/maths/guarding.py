@@ -14,21 +14,18 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 ROUNDING = 16  # rounding units that count as zero: empty directions of correlations were found at up to two
-COARSE = 100  # eigenvalues this many rounding units above zero are known to about a hundredth
 
 
 class Guarding(NamedTuple):
     """left float64[dim, rank] and right float64[rank, dim] of x - left right (x - mean), and how they were found.
 
-    ``correlations`` are the canonical correlations, descending; ``coarse`` says that the products' rounding is not
-    small against the smallest eigenvalue.
+    ``correlations`` are the canonical correlations, descending.
     """
 
     left: Array
     right: Array
     correlations: Array
     tolerance: float
-    coarse: bool
 
     @property
     def rank(self) -> int:
@@ -44,7 +41,8 @@ def guarding_directions(
     `covariance` float64[dim, dim] of the features; `directions` float64[dim, k], the covariance of the features with
     a whitened concept; `eps` the rounding unit of the products they were made of; `most` an upper bound of the rank.
     Features are brought to unit variance first, so that `tolerance` is a share of the largest eigenvalue of their
-    correlations, whatever their scales.
+    correlations, whatever their scales. A direction that varies less counts as varying by that share if the concept
+    shows in it: no tolerance leaves a concept in place.
 
     >>> found = guarding_directions(np.diag([4.0, 1.0]), np.array([[2.0], [0.0]]), eps=1e-16, most=1)
     >>> (found.left @ found.right).tolist(), found.correlations.tolist()
@@ -52,20 +50,21 @@ def guarding_directions(
     """
     dim = len(covariance)
     scale = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
-    varies = np.flatnonzero(scale > 0)
-    limit = ROUNDING * eps if tolerance is None else tolerance
+    varies = np.flatnonzero(
+        scale > eps * scale.max(initial=0.0)
+    )  # less is lost in any product with the others
+    limit = ROUNDING * eps if tolerance is None else max(tolerance, ROUNDING * eps)
     if not len(varies):
         empty = np.zeros((dim, 0))
-        return Guarding(empty, empty.T, np.zeros(0), limit, False)
+        return Guarding(empty, empty.T, np.zeros(0), limit)
     scale = scale[varies]
-    factor, smallest = _factor(covariance[np.ix_(varies, varies)] / np.outer(scale, scale), scale, limit)
-    floor = ROUNDING * eps / np.sqrt(smallest)  # what rounding can pass for a correlation
-    whitened = factor.whiten(directions[varies])
-    u, s, _ = np.linalg.svd(whitened, full_matrices=False)
-    u = u[:, : min(most, int((s > floor).sum()))]
+    correlations = covariance[np.ix_(varies, varies)] / np.outer(scale, scale)
+    factor, smallest = _whitening(correlations, scale, directions[varies], limit, eps)
+    u, s, _ = np.linalg.svd(factor.whiten(directions[varies]), full_matrices=False)
+    u = u[:, : min(most, int((s > ROUNDING * eps / np.sqrt(smallest)).sum()))]  # rounding correlates a little
     left, right = np.zeros((dim, u.shape[1])), np.zeros((u.shape[1], dim))
     left[varies], right[:, varies] = factor.color(u), factor.read(u)
-    return Guarding(left, right, np.minimum(s, 1.0), limit, smallest < COARSE * eps)
+    return Guarding(left, right, np.minimum(s, 1.0), limit)
 
 
 def orthogonal_directions(directions: Array, rank: int) -> Array:
@@ -117,12 +116,23 @@ class _Cholesky:
 
 
 class _Eigen:
-    """Whitening within the span of the eigenvectors that count: B with Sigma = B B', and its pseudoinverse."""
+    """Whitening by B with Sigma = B B' and its pseudoinverse: what reads is orthogonal to what did not vary.
 
-    def __init__(self, correlations: Array, scale: Array, limit: float) -> None:
+    A direction that varies less than `limit` says counts as varying that much if the concept shows in it beyond
+    rounding, so that it is guarded without being blown up; if not, it is left alone.
+    """
+
+    def __init__(
+        self, correlations: Array, scale: Array, directions: Array, limit: float, eps: float
+    ) -> None:
         values, vectors = np.linalg.eigh(correlations)
-        kept = values > limit * values[-1]
-        self.basis = scale[:, None] * vectors[:, kept] * np.sqrt(values[kept])
+        least = limit * values[-1]
+        kept = values > least
+        empty = vectors[:, ~kept]
+        shows, size, _ = np.linalg.svd(empty.T @ (directions / scale[:, None]), full_matrices=False)
+        shown = empty @ shows[:, size > 4 * eps * (4 + np.sqrt(empty.shape[1]))]  # more than sums' rounding
+        columns = [vectors[:, kept] * np.sqrt(values[kept]), shown * np.sqrt(least)]
+        self.basis = scale[:, None] * np.concatenate(columns, axis=1)
         q, r = np.linalg.qr(self.basis)
         self.inverse = np.linalg.solve(r, q.T)
 
@@ -139,16 +149,18 @@ class _Eigen:
         return read
 
 
-def _factor(correlations: Array, scale: Array, limit: float) -> tuple[_Cholesky | _Eigen, float]:
+def _whitening(
+    correlations: Array, scale: Array, directions: Array, limit: float, eps: float
+) -> tuple[_Cholesky | _Eigen, float]:
     """A whitening, and the smallest eigenvalue that it keeps, or a bound of it, as a share of the largest."""
     from scipy.linalg import LinAlgError, cholesky, lapack
 
     try:
         triangle = cholesky(correlations, lower=True, check_finite=False)
+        condition, _ = lapack.dpocon(triangle, np.abs(correlations).sum(axis=0).max(), uplo="L")
     except LinAlgError:
-        return _Eigen(correlations, scale, limit), limit
-    condition, _ = lapack.dpocon(triangle, np.abs(correlations).sum(axis=0).max(), uplo="L")
+        condition = 0.0
     # the estimate is of the 1-norm, which bounds the ratio of eigenvalues from below, up to a small factor
     if condition > 10 * limit:
         return _Cholesky(triangle, scale), float(condition)
-    return _Eigen(correlations, scale, limit), limit
+    return _Eigen(correlations, scale, directions, limit, eps), limit

@@ -54,11 +54,31 @@ def test_small_scales_are_no_reason_to_overlook_a_direction() -> None:
     np.testing.assert_allclose(found.left @ found.right, np.diag([0.0, 1.0]))
 
 
-def test_a_given_tolerance_is_a_share_of_the_largest_eigenvalue() -> None:
-    covariance = np.array([[1.0, 0.99], [0.99, 1.0]])  # eigenvalues 1.99 and 0.01
-    across = np.array([[1.0], [-1.0]]) * 0.01
-    assert guarding_directions(covariance, across, eps=EPS, most=1, tolerance=0.004).rank == 1
-    assert guarding_directions(covariance, across, eps=EPS, most=1, tolerance=0.006).rank == 0
+def test_a_given_tolerance_is_a_share_of_the_largest_eigenvalue_and_leaves_no_concept() -> None:
+    covariance = np.array([[1.0, 0.99], [0.99, 1.0]])  # eigenvalues 1.99 along and 0.01 across the diagonal
+    directions = np.array([[0.55], [0.5]])
+    found = {
+        tolerance: guarding_directions(covariance, directions, eps=EPS, most=1, tolerance=tolerance)
+        for tolerance in (None, 0.004, 0.006, 0.5)
+    }
+    for one in found.values():
+        np.testing.assert_allclose(one.left @ one.right @ directions, directions, atol=1e-12)
+    # what reads is Sigma^-1 times the directions; from 0.005 on the small eigenvalue counts as larger than it is
+    across = {t: float(np.subtract(*one.right[0]) / one.right[0].sum()) for t, one in found.items()}
+    assert across[None] == pytest.approx((0.05 / 0.01) / (1.05 / 1.99))
+    assert across[0.004] == pytest.approx(across[None])
+    assert across[0.006] == pytest.approx((0.05 / (0.006 * 1.99)) / (1.05 / 1.99))
+    assert across[0.5] == pytest.approx((0.05 / (0.5 * 1.99)) / (1.05 / 1.99))
+
+
+def test_what_did_not_vary_is_read_only_where_the_concept_shows() -> None:
+    covariance = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])  # nothing across the first two
+    along = guarding_directions(covariance, np.array([[0.5], [0.5], [0.2]]), eps=EPS, most=1)
+    assert abs(float(along.right[0] @ [1.0, -1.0, 0.0])) < 1e-12
+    across = guarding_directions(covariance, np.array([[0.5 + 1e-9], [0.5], [0.2]]), eps=EPS, most=1)
+    np.testing.assert_allclose(
+        across.left @ across.right @ [0.5 + 1e-9, 0.5, 0.2], [0.5 + 1e-9, 0.5, 0.2], atol=1e-15
+    )
 
 
 def test_orthogonal_directions_span_the_given_ones() -> None:
