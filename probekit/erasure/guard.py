@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probekit.erasure.concept import check_classes, checked_concept, checked_states, plain
+from probekit.erasure.train_dev import check_one_kind
 from probekit.errors import ConfigError, DataError, did_you_mean
 from probekit.estimators.logistic import Problem, solve_logistic
 from probekit.estimators.logits import linear_logits
@@ -57,6 +58,7 @@ def guard(
     y, y_test = checked_concept(train[1], len(X)), checked_concept(test[1], len(X_test))
     if y.ndim != 1 or y_test.ndim != 1:
         raise DataError(f"guardedness is asked of labels [n]; got numbers {y.shape}")
+    check_one_kind(y, "train")
     classes, codes = np.unique(y, return_inverse=True)
     check_classes([plain(label) for label in classes.tolist()])
     found = {}

@@ -172,8 +172,11 @@ class Inlp(BaseEstimator):  # type: ignore[misc]
 
             return fast
 
+        labels = data.classes[data.codes]
+        gold = np.where(data.dev_codes < 0, len(data.classes), data.dev_codes)
+
         def given() -> tuple[Float, float, float | None]:
-            fitted = clone(self.classifier).fit(data.X, data.codes)
+            fitted = clone(self.classifier).fit(data.X, labels)
             coef = getattr(fitted, "coef_", None)
             if coef is None:
                 raise ConfigError(
@@ -186,7 +189,8 @@ class Inlp(BaseEstimator):  # type: ignore[misc]
                     f"{type(fitted).__name__} gave weights of shape {coef.shape} that are of another width than "
                     f"{data.X.shape[1]}, or not finite; scale the features or choose another classifier"
                 )
-            return coef, float(np.mean(fitted.predict(data.X_dev) == data.dev_codes)), None
+            predicted = np.searchsorted(data.classes, fitted.predict(data.X_dev))
+            return coef, float(np.mean(predicted == gold)), None
 
         return given
 

@@ -81,8 +81,16 @@ def _labels(y: Any, X: Array, where: str) -> Array:
     y = checked_concept(y, len(X))
     if y.ndim != 1:
         raise DataError(f"{where}: a classifier needs labels [n]; got numbers {y.shape}. Leace takes numbers")
+    check_one_kind(y, where)
     found: Array = y
     return found
+
+
+def check_one_kind(y: Array, where: str) -> None:
+    """Raises DataError for labels [n] of several kinds, which have no order; None is a kind of its own."""
+    kinds = sorted({type(label).__name__ for label in y.tolist()}) if y.dtype.kind == "O" else []
+    if len(kinds) > 1:
+        raise DataError(f"{where}: labels must be of one kind; got {', '.join(kinds)}")
 
 
 def _coded(y: Array, classes: Array) -> NDArray[np.int64]:

@@ -204,6 +204,8 @@ def test_arrays_refused() -> None:
     X, y = TRAIN.X(2), TRAIN.y
     with pytest.raises(DataError, match="train has width 6, test has width 3"):
         guard(ERASER, (X, y), (X[:, :3], y))
+    with pytest.raises(DataError, match="of one kind; got NoneType, str"):
+        guard(ERASER, (X, np.where(y == "sg", None, y.astype(object))), (X, y))
     with pytest.raises(DataError, match="numbers"):
         guard(ERASER, (X, X[:, :1]), (X, y))
     with pytest.raises(ConfigError, match="no time 'during'"):

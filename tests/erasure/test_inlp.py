@@ -178,6 +178,18 @@ def test_a_dev_label_that_train_lacks_counts_as_wrong() -> None:
     assert inlp.majority_ == 0.5
 
 
+def test_a_classifier_sees_the_labels_as_they_are() -> None:
+    words = np.array(["sg", "pl", "du"])
+    balanced, heavy = (
+        Inlp(LogisticRegression(max_iter=1000, class_weight=weight), rounds=1).fit(
+            TRAIN[0], words[TRAIN[1]], X_dev=DEV[0], y_dev=words[DEV[1]]
+        )
+        for weight in ({"sg": 1, "pl": 1, "du": 1}, {"sg": 1e-4, "pl": 1, "du": 1})
+    )
+    assert balanced.history_[0].dev_accuracy > 0.9
+    assert heavy.history_[0].dev_accuracy < balanced.history_[0].dev_accuracy
+
+
 def test_the_eraser_is_saved_with_its_history(tmp_path: Any) -> None:
     eraser = fitted(LogisticRegression(max_iter=1000)).eraser_
     eraser.save(tmp_path / "inlp")

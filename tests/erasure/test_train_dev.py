@@ -70,6 +70,11 @@ def test_a_label_is_never_held_out_entirely() -> None:
         ((X, Y, X, Y[:-1]), "200 rows of states but 199 labels"),
         ((X, Y, X), "belong together"),
         ((X[0], Y), "must be a matrix"),
+        ((X, np.array([0, "a"] * 100, dtype=object)), "of one kind; got int, str"),
+        (
+            (X, Y, X[:2], np.array([None, "a"], dtype=object)),
+            "dev: labels must be of one kind; got NoneType, str",
+        ),
         ((X[:2], [0, 1]), "too few to hold some out"),
     ],
 )
