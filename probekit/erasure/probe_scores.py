@@ -52,8 +52,8 @@ def class_scores(probe: Any, rows: Array) -> Array:
             scores = np.asarray(probe.predict_log_proba(rows), dtype=np.float64)
     if not np.isfinite(scores).all():
         raise ConfigError(
-            f"{type(probe).__name__} gives a class the probability 0, so that its margin is infinite; take a probe with "
-            "a decision function, or a function of rows"
+            f"{type(probe).__name__} gives a class the probability 0, so that its margin is infinite; take a probe "
+            "with a decision function, or a function of rows"
         )
     return np.column_stack([np.zeros_like(scores), scores]) if scores.ndim == 1 else scores
 
