@@ -142,8 +142,8 @@ def scrub(
     units with rows (`Activations.units`), of which train is fitted to and dev given to a fitter that asks for it;
     `word_states` makes one of a corpus and a task.
 
-    `fitter` is an unfitted eraser fitter, copied for each layer; None is `Leace` with a tolerance that suits float32.
-    `layers` and `site` as in `extract`; an encoder-decoder's encoder comes before its decoder.
+    `fitter` is an unfitted eraser fitter, copied for each layer; None is `Leace`. `layers` and `site` as in `extract`;
+    an encoder-decoder's encoder comes before its decoder.
 
     Raises ConfigError (no such layer or site, no fitter, no layers), DataError (from the fitter), ModelError.
 
@@ -155,7 +155,7 @@ def scrub(
     >>> with pk.edit_all(model, scrubber.edits):
     ...     states = pk.extract(model, corpus)
     """
-    fitter = Leace(tolerance=EMPTY) if fitter is None else fitter
+    fitter = Leace() if fitter is None else fitter
     if isinstance(fitter, type) or not hasattr(fitter, "fit"):
         raise ConfigError(f"scrubbing needs an unfitted fitter such as pk.Leace(); got {fitter!r}")
     names = sorted_layers(model, layers, site)

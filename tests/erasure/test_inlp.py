@@ -249,3 +249,28 @@ def test_data_refused() -> None:
         Inlp().fit(X, ["a"] * len(X))
     with pytest.raises(DataError, match="width 12, dev has width 5"):
         Inlp().fit(X, y, X_dev=DEV[0][:, :5], y_dev=DEV[1])
+
+
+@pytest.mark.parametrize(("n", "dim", "classes"), [(600, 4, 9), (30, 80, 2), (300, 1, 2), (400, 6, 3)])
+def test_more_classes_than_dimensions_fewer_rows_than_dimensions_and_empty_ones(
+    n: int, dim: int, classes: int
+) -> None:
+    draw = np.random.default_rng(0)
+    means = 4.0 * draw.normal(size=(classes, dim))
+
+    def rows(count: int) -> tuple[np.ndarray, np.ndarray]:
+        y = np.arange(count) % classes
+        X = means[y] + draw.normal(size=(count, dim))
+        if dim == 6:
+            X[:, 2] = 5.0  # constant
+        return X, y
+
+    train, dev = rows(n), rows(900)
+    inlp = Inlp().fit(*train, X_dev=dev[0], y_dev=dev[1])
+    assert inlp.history_[0].dev_accuracy > inlp.majority_ + 0.2
+    erase = inlp.eraser_
+    after = linear_accuracy((erase(train[0]), train[1]), (erase(dev[0]), dev[1]))
+    assert after < inlp.majority_ + 0.12
+    np.testing.assert_allclose(erase.matrix @ erase.matrix, erase.matrix, atol=1e-10)
+    if dim == 6:
+        np.testing.assert_allclose(erase(train[0])[:, 2], 5.0, atol=1e-6)
