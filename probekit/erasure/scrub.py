@@ -31,9 +31,6 @@ Read = Callable[[Layer], Any]
 """Reads a layer as the model is at that moment: (X, y), (X, y, X_dev, y_dev), or units with rows."""
 
 FORMAT = 1
-EMPTY = (
-    1e-10  # share of the variance; a norm leaves float32 states without any in one direction but for rounding
-)
 ABOUT = "scrubber"
 
 
