@@ -43,6 +43,7 @@ found = {
     "sizes": pk.generate_corpus(3, 1, 1).sizes,
     "run": call("run", "quickstart", "--dry-run", *small),
     "agreement": call("run", "agreement", "--dry-run"),
+    "used": call("run", "number_is_used", "--dry-run"),
     "experiments": sorted(built_in_experiments()),
     "version": pk.__version__,
 }
@@ -103,9 +104,11 @@ def test_the_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
     }
     assert found["label"] == "upos"
     assert found["sizes"] == {"train": 3, "dev": 1, "test": 1}
-    assert found["experiments"] == ["agreement", "quickstart"]
+    assert found["experiments"] == ["agreement", "number_is_used", "quickstart"]
     assert found["agreement"]["code"] == 0, found["agreement"]["err"]
     assert "train masked as" in found["agreement"]["out"]
+    assert found["used"]["code"] == 0, found["used"]["err"]
+    assert "erase verb_number, subject_kind at every layer" in found["used"]["out"]
     assert found["run"]["code"] == 0, found["run"]["err"]
     assert "plan for demo:minilm" in found["run"]["out"]
     assert str(wheel.name).split("-")[1] == found["version"]
