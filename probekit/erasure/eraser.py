@@ -98,10 +98,11 @@ class Eraser:
         if not X.is_floating_point():
             raise DataError(f"states must be floating point numbers; got dtype {X.dtype}")
         dtype = X.dtype if X.dtype == torch.float64 else torch.float32
-        right, left, offset = self._tensors(X.device, dtype)
-        rows = X.reshape(-1, self.dim).to(dtype)
-        read = torch.addmm(offset, rows, right)
-        return torch.addmm(rows, read, left, alpha=-1).to(X.dtype).reshape(X.shape)
+        return self._erase_rows(X.reshape(-1, self.dim).to(dtype)).to(X.dtype).reshape(X.shape)
+
+    def _erase_rows(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        right, left, offset = self._tensors(rows.device, rows.dtype)
+        return torch.addmm(rows, torch.addmm(offset, rows, right), left, alpha=-1, out=out)
 
     def _tensors(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
         """right.T, left.T and -offset where the states are; made once per device and dtype."""
@@ -118,16 +119,15 @@ class Eraser:
     def _erase_array(self, X: Array) -> Array:
         if X.dtype.kind != "f":
             raise DataError(f"states must be floating point numbers; got dtype {X.dtype}")
-        dtype = np.dtype(np.float64 if X.dtype.itemsize >= 8 else np.float32)
-        right, left, offset = (a.astype(dtype) for a in (self.right.T, self.left.T, self.offset))
+        dtype = np.float64 if X.dtype.itemsize >= 8 else np.float32
         rows = X.reshape(-1, self.dim)
-        out = np.empty(rows.shape, X.dtype)
+        out = np.empty(rows.shape, dtype)
+        erased = torch.from_numpy(out)
         for start in range(0, len(rows), CHUNK):
-            part = rows[start : start + CHUNK].astype(dtype, copy=False)
-            read = part @ right
-            read -= offset
-            np.subtract(part, read @ left, out=out[start : start + CHUNK], casting="same_kind")
-        return out.reshape(X.shape)
+            part = np.ascontiguousarray(rows[start : start + CHUNK], dtype)
+            part = part if part.flags.writeable else part.copy()  # torch would warn
+            self._erase_rows(torch.from_numpy(part), erased[start : start + CHUNK])
+        return out.astype(X.dtype, copy=False).reshape(X.shape)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_placed"}
