@@ -196,15 +196,18 @@ class Importance:
         top = one.importance[number]
         verb = "lowers" if top > 0 else "raises"
         what = f"{self.prediction} of {self.model}" if self.model else self.prediction
-        if self.measure == GRADIENTS:
-            text = f"Most of the {what} is due to {one.words[number]!r}: {top:+.3f} {self.unit}"
+        word = f"{one.words[number]!r}" + (f" of text {one.id}" if len(self.texts) > 1 else "")
+        if not top:
+            text = f"No word matters for the {what}: without any of them it stays as it is"
+        elif self.measure == GRADIENTS:
+            text = f"The word {word} has the largest share in the {what}: {top:+.3f} {self.unit}"
         else:
             text = (
-                f"For the {what} the word {one.words[number]!r} matters most: leaving it out {verb} it by "
-                f"{abs(top):.3f} {self.unit}, from {one.before:.3f} to {one.after[number]:.3f}"
+                f"For the {what} the word {word} matters most: leaving it out {verb} it by {abs(top):.3f} {self.unit}, "
+                f"from {one.before:.3f} to {one.after[number]:.3f}"
             )
         n = f"{int(known.sum()):,} words of {len(self.texts):,} text{'s' if len(self.texts) > 1 else ''}"
-        return f"{text} ({n}; {self.how})."
+        return f"{text} ({n}; {self.how}).{self._spoken_group()}"
 
     @property
     def panels(self) -> list[Panel]:
@@ -229,6 +232,23 @@ class Importance:
         from probekit.erasure.shading import shaded
 
         return shaded(self)
+
+    def _spoken_group(self) -> str:
+        """The group whose words matter most, where there are groups."""
+        prefix = f"{self.group_key}="
+        found = [
+            row
+            for row in self.rows
+            if self.group_key
+            and row.metric == "importance_size"
+            and row.group.startswith(prefix)
+            and row.value
+        ]
+        if not found:
+            return ""
+        best = max(found, key=lambda row: row.value or 0.0)
+        name = best.group.removeprefix(prefix)
+        return f" By {self.group_key}, {name} matters most: {_bounded(best)} {self.unit} either way, {best.n:,} words."
 
     def _relative(self, one: TextImportance, number: int) -> float:
         """Li's relative change; a share of integrated gradients has none."""

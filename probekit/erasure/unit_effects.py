@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+COLUMNS = 40
 ROWS = 20
 """How many units, the most important ones, have a row with an interval."""
 
@@ -146,7 +147,7 @@ class UnitEffects:
 
     @property
     def panels(self) -> list[Panel]:
-        """The summary, importance by rank, and a table of the units that matter most."""
+        """The summary, importance by rank, a table of the units that matter most; layers by units where they fit."""
         name = re.sub(r"[^a-z0-9.]+", "-", f"{self.kind}-{self.prediction}".lower()).strip("-.")[:70]
         order = self.order
         panels = [Panel("sentence", f"{name}-summary", "In a sentence", labels={"text": self.summary})]
@@ -175,6 +176,7 @@ class UnitEffects:
         title = f"Importance of every {self.kind}"
         return [
             *panels,
+            *self._grid(f"{name}-map", title, caption),
             Panel("curve", f"{name}-curve", title, caption, arrays, curve),
             Panel(
                 "table",
@@ -203,6 +205,20 @@ class UnitEffects:
             for panel in panels
         )
         return f"<div><p>{escape(self.summary)}</p>{shown}</div>"
+
+    def _grid(self, name: str, title: str, caption: str) -> list[Panel]:
+        """Importance of every unit of every layer, where there are several layers of few units, as of heads."""
+        layers = list(dict.fromkeys(layer for layer, _ in self.units))
+        numbers = list(dict.fromkeys(number for _, number in self.units))
+        full = self.units == tuple((layer, number) for layer in layers for number in numbers)
+        if len(layers) < 2 or len(numbers) > COLUMNS or not full:
+            return []
+        labels = {
+            "rows": layers, "columns": [str(number) for number in numbers], "row_label": "layer",
+            "column_label": self.kind, "value_label": f"importance ({self.unit})",
+        }  # fmt: skip
+        value = self.importance.reshape(len(layers), len(numbers))
+        return [Panel("heatmap", name, title, caption, {"value": value}, labels)]
 
     def _mean(self, sums: Array) -> Array:
         n = int(self.n.sum())

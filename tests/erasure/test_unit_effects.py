@@ -65,6 +65,16 @@ def test_only_the_units_that_matter_most_have_rows() -> None:
     assert len(found.table_of_units()) == 50
 
 
+def test_layers_by_units_where_they_make_a_grid() -> None:
+    units = tuple((layer, number) for layer in ("1", "2") for number in (0, 3))
+    found = UnitEffects.from_changes(
+        np.array([[1.0, 2.0, 3.0, -4.0]]), np.ones(1), **(ABOUT | {"units": units})
+    )
+    [heat] = [panel for panel in found.panels if panel.kind == "heatmap"]
+    assert heat.arrays["value"].tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert (heat.labels["rows"], heat.labels["columns"]) == (["1", "2"], ["0", "3"])
+
+
 def test_pictures_and_html_are_text() -> None:
     found = effects()
     sentence, curve, table = found.panels
