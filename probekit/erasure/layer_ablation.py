@@ -34,7 +34,8 @@ def ablate_layers(
     """Edits that take layers out, for `pk.edit_all`.
 
     "block"
-        The state goes past the block unchanged: layer i is what layer i - 1 was. Only ``how="zero"``.
+        The state goes past the block unchanged: layer i is what layer i - 1 was when these edits acted, so an edit of
+        layer i - 1 has to be opened before. Only ``how="zero"``.
     "attention"
         What self-attention adds is zero, its mean over `reference`, or resampled from it, bias included.
     "mlp"

@@ -25,6 +25,10 @@ ALL = "all"
 """The name of all places of a layer together."""
 
 
+ROUNDING = 1e-5
+"""An effect below this may come of float32 alone."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Patching:
     """Log-odds of target against foil of every pair, plain and patched.
@@ -81,7 +85,7 @@ class Patching:
     @cached_property
     def rows(self) -> tuple[Measurement, ...]:
         """Log-odds after base and source and their difference; then the mean effect at every layer and place, with p
-        of "no effect" by sign flips, corrected (Holm) over all layers and places that states can differ at."""
+        of "no effect" by sign flips, corrected (Holm) over the layers and places where more than rounding moves."""
         found = [
             self._row(metric, mean_interval(values, self.cluster, resamples=self.resamples), len(values))
             for metric, values in (
@@ -92,9 +96,10 @@ class Patching:
         ]
         p = np.full((len(self.layers), len(self.places)), np.nan)
         for j, has in enumerate(self._has.T):
-            moved = self.effect[has][:, :, j]
-            if len(np.unique(self.cluster[has])) > 1 and np.abs(moved).max() > 1e-9:
-                p[:, j] = sign_flip_p(moved.T, self.cluster[has])
+            effect = self.effect[has][:, :, j].T
+            moves = np.abs(effect).max(axis=1) > ROUNDING
+            if moves.any():
+                p[moves, j] = sign_flip_p(effect[moves], self.cluster[has])
         adjusted = holm(p.reshape(-1)).reshape(p.shape)
         family = int((~np.isnan(p)).sum()) or None
         for i, layer in enumerate(self.layers):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import index
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -133,6 +134,8 @@ def replace_members(
     """An edit for every layer named, from low to high, that replaces its members. Raises ConfigError, DataError."""
     if how not in get_args(How):
         raise ConfigError(f"no way {how!r} to replace a {part}; {did_you_mean(str(how), get_args(How))}")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ConfigError(f"seed must be a whole number from 0 on; got {seed!r}")
     if how == "zero" and reference is not None:
         raise ConfigError(
             "how='zero' puts in nothing that could come from a reference; use 'mean' or 'resample'"
@@ -176,14 +179,15 @@ def check_members(part: Part, numbers: Iterable[int], n: int, name: str, layer: 
     if isinstance(numbers, str | int) or not isinstance(numbers, Iterable):
         raise ConfigError(f"layer {layer}: give a list of {part}s, like [0, 1]; got {numbers!r}")
     found: set[int] = set()
-    for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int | np.integer):
-            raise ConfigError(f"layer {layer}: a {part} is named by its number; got {number!r}")
+    for given in numbers:
+        if isinstance(given, bool | str | float) or not hasattr(given, "__index__"):
+            raise ConfigError(f"layer {layer}: a {part} is named by its number; got {given!r}")
+        number = index(given)
         if not 0 <= number < n:
             raise ConfigError(
                 f"{name}, layer {layer}: there is no {part} {number} of {n}; they are numbered 0 to {n - 1}"
             )
-        found.add(int(number))
+        found.add(number)
     return tuple(sorted(found))
 
 

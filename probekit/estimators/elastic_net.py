@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 
 from probekit.errors import ConfigError, DataError
 from probekit.estimators.objective import Labels, evaluate
@@ -87,7 +87,7 @@ def solve_elastic_net(
         return value, np.concatenate([gradient + l1, l1 - gradient, found.gradient[:, -1]])
 
     start = np.concatenate([np.zeros(2 * size), np.log(mass / rows.n)])
-    bounds = [(0.0, None)] * (2 * size) + [(None, None)] * n_classes
+    bounds = Bounds(np.concatenate([np.zeros(2 * size), np.full(n_classes, -np.inf)]), np.inf)
     found = minimize(
         objective, start, jac=True, method="L-BFGS-B", bounds=bounds,
         options={"maxiter": max_iter, "maxfun": 2 * max_iter, "gtol": tol, "ftol": 0.0, "maxcor": 20},

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+import transformers
 
 import probekit as pk
 from probekit.errors import ConfigError
+from probekit.models import load_model
+from probekit.models.scoring import Ask
 from tests.erasure.edited_weights import (
+    BLOCKS,
     KINDS,
+    PROJECTIONS,
     all_states,
     copy_of,
     prefix,
@@ -16,7 +25,7 @@ from tests.erasure.edited_weights import (
     some_ids,
     zero_inputs,
 )
-from tests.tiny_models import TEXTS, tiny_model
+from tests.tiny_models import TEXTS, tiny_model, write_tiny
 
 
 def inside(model, edits, ids):  # type: ignore[no-untyped-def]
@@ -88,6 +97,43 @@ def test_resampled_heads() -> None:
     one, two, before = inside(model, edits, ids), inside(model, again, ids), all_states(model, ids)
     assert torch.equal(one["2"], two["2"])
     assert not torch.equal(one["1"], before["1"])
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2", "llama"])
+def test_a_scorer_inside_sees_the_model_with_zeroed_weights(kind: str, tmp_path: Path) -> None:
+    write_tiny(kind, tmp_path / "plain", head=True)
+    auto = transformers.AutoModelForMaskedLM if kind == "bert" else transformers.AutoModelForCausalLM
+    whole = auto.from_pretrained(tmp_path / "plain")
+    model = load_model(str(tmp_path / "plain"), device="cpu")
+    blocks = BLOCKS[kind](whole.base_model)
+    zero_inputs(PROJECTIONS[kind](blocks[0])[0], columns(model, [1]))
+    whole.save_pretrained(tmp_path / "changed")
+    model.tokenizer.save_pretrained(tmp_path / "changed")
+    changed = load_model(str(tmp_path / "changed"), device="cpu")
+    groups = [[Ask(text, ((0, len(text)),)) for text in ("the cat sat on the mat", "the cat sat", "the dog")]]
+    before = [answer.bits for answer in pk.make_scorer(model).score(groups)[0]]
+    expected = [answer.bits for answer in pk.make_scorer(changed).score(groups)[0]]
+    for how in ("inside", "before"):
+        scorer = pk.make_scorer(model) if how == "before" else None
+        with pk.edit_all(model, pk.ablate_heads(model, {1: [1]})):
+            found = [answer.bits for answer in (scorer or pk.make_scorer(model)).score(groups)[0]]
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert np.abs(np.array(found) - before).min() > 1e-3
+
+
+def test_extraction_inside_is_kept_apart_from_extraction_outside(tmp_path: Path) -> None:
+    model = tiny_model("gpt2")
+    corpus = pk.Corpus([pk.Sentence.from_text(f"s{i}", text) for i, text in enumerate(TEXTS)], name="texts")
+    read = partial(pk.extract, model, corpus, layers=[1, 2], dtype="float32", store=tmp_path)
+    plain = read()
+    edits = pk.ablate_heads(model, {2: [0]}, "mean", TEXTS)
+    with pk.edit_all(model, edits):
+        edited = read()
+    with pk.edit_all(model, pk.ablate_heads(model, {2: [0]}, "mean", TEXTS)):
+        again = read()
+    assert edited.key == again.key != plain.key
+    np.testing.assert_array_equal(edited.rows(1), plain.rows(1))
+    assert np.abs(edited.rows(2) - plain.rows(2)).max() > 1e-3
 
 
 def test_what_is_refused() -> None:

@@ -139,6 +139,8 @@ def test_layers_may_be_named_in_any_order() -> None:
     model = tiny_model("gpt2")
     edits = pk.ablate_neurons(model, {2: [0], "1": np.array([1, 2])})
     assert [edit.layer for edit in edits] == ["1", "2"]
+    [edit] = pk.ablate_neurons(model, {1: torch.tensor([7, 3])})
+    assert edit.fn.chosen == (3, 7)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +149,8 @@ def test_layers_may_be_named_in_any_order() -> None:
         ({1: [5000]}, {}, r"layer 1: there is no neuron 5000 of 64; they are numbered 0 to 63"),
         ({1: [-1]}, {}, "no neuron -1 of 64"),
         ({1: [True]}, {}, "named by its number; got True"),
+        ({1: [1.0]}, {}, "named by its number; got 1.0"),
+        ({1: [1]}, {"how": "resample", "reference": ["a"], "seed": -1}, "seed must be a whole number from 0 on"),
         ({1: 3}, {}, r"give a list of neurons"),
         ({1: []}, {}, "nothing would be ablated"),
         ({1: range(64)}, {"keep_only": True}, "all 64 neurons are kept"),

@@ -41,7 +41,8 @@ def test_rows() -> None:
     assert (subject.n, subject.n_left_out, subject.unit) == (4, 2, "pair")
     assert "over pairs" in subject.interval
     assert rows["indirect_effect", "1", "position=attractor"].n == 3
-    assert subject.family_size == 6
+    assert subject.family_size == 3  # where nothing moves there is nothing to test
+    assert rows["indirect_effect", "2", "position=subject"].p is None
     assert subject.p_adjusted >= subject.p
     assert "left to right" in subject.method
     assert len(made().table()) == 3 + 6
