@@ -67,7 +67,7 @@ def _encoded_and_used(found: Context, find: Finder, judged: Judged, name: str) -
     used = [find.used(layer, one, suite) for layer in layers]
     beyond = "after random erasures of the same rank" if found.has_random else "unedited"
     lines: list[Line] = [
-        (f"encoded: {spoken_probe(probe)} above majority", "task", before),
+        (f"encoded: {probe} probe above majority", "task", before),
         (f"left after {one.name}", "baseline", after),
         (
             f"used: lost on {suite}" + (" beyond random erasure" if found.has_random else ""),
@@ -83,7 +83,7 @@ def _encoded_and_used(found: Context, find: Finder, judged: Judged, name: str) -
         found,
         name,
         f"{found.about.model}: {found.concept} encoded, and used for {suite}",
-        f"Encoded: what a {spoken_probe(probe)} on test words gains over the majority. Used: accuracy on {suite} "
+        f"Encoded: what {spoken_probe(probe)} on test words gains over the majority. Used: accuracy on {suite} "
         f"{beyond} minus that after {one.name}, on the same items of the test half. Bands: 95 % intervals over "
         "sentences and items.",
         "share of words, share of items",
@@ -117,7 +117,7 @@ def _accuracy(found: Context, find: Finder, judged: Judged, name: str) -> list[P
 def _probes(found: Context, find: Finder, name: str) -> list[Panel]:
     lines: list[Line] = []
     for probe in found.analysis.probes:
-        shown = spoken_probe(probe)
+        shown = f"{probe} probe"
         methods = [(UNEDITED, "task"), *((own.name, "control") for own in found.own)]
         lines += [
             (

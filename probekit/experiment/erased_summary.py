@@ -35,7 +35,7 @@ def _probes(found: Context, find: Finder, one: Series) -> str:
     most = find.get("probe_accuracy", "", "majority")
     where = "the state that predicts the word" if found.analysis.at == "prediction" else "the word's state"
     text = (
-        f"a {spoken_probe(probes[0])} tells {found.concept} from {where} best at layer {best}: {_score(before)} of "
+        f"{spoken_probe(probes[0])} tells {found.concept} from {where} best at layer {best}: {_score(before)} of "
         f"words (majority {_score(most)}); after {one.name} {_score(after)}."
     )
     for probe in probes:
@@ -51,7 +51,7 @@ def _probes(found: Context, find: Finder, one: Series) -> str:
         if left:
             layer, most_left = max(left, key=lambda pair: pair[1].value or 0.0)
             text += (
-                f" Not all of it is gone: a {spoken_probe(probe)} is still {_score(most_left)} "
+                f" Not all of it is gone: {spoken_probe(probe)} is still {_score(most_left)} "
                 f"{_bounds(most_left)} above the majority at layer {layer}"
                 f"{'' if len(left) == 1 else f' (and above it at {len(left) - 1} more)'}."
             )
@@ -137,7 +137,7 @@ def _not_beyond(find: Finder, layer: str, one: Series, suite: str) -> str:
 
 def spoken_probe(probe: str) -> str:
     """A kind of probe in running text."""
-    return {"linear": "linear probe", "mlp": "MLP probe"}[probe]
+    return {"linear": "a linear probe", "mlp": "an MLP probe"}[probe]
 
 
 def _lost(found: Context) -> str:
