@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -221,12 +220,9 @@ def word_ranges(pieces: TextPieces, words: Sequence[tuple[int, int]], shift: int
     return ranges
 
 
-_SCORERS: weakref.WeakKeyDictionary[Model, dict[tuple[str, str], ModelScorer]] = weakref.WeakKeyDictionary()
-
-
 def _scorer(model: Model, bos: BosRule, pll: Pll) -> ModelScorer:
-    """The scorer of a model, made once: it is tried out on the model when it is made."""
-    known = _SCORERS.setdefault(model, {})
+    """The scorer of a model, made once: it is tried out on the model when it is made. It goes when the model goes."""
+    known: dict[tuple[str, str], ModelScorer] = vars(model).setdefault("_scorers_of_erasure", {})
     if (bos, pll) not in known:
         known[bos, pll] = make_scorer(model, bos=bos, pll=pll)
     return known[bos, pll]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -13,7 +16,7 @@ from probekit.erasure.reading import values_of
 from probekit.erasure.word_importance import NOTHING_LEFT
 from probekit.errors import ConfigError
 from probekit.models.scoring.pieces import read_pieces
-from tests.tiny_models import tiny_lm
+from tests.tiny_models import tiny_lm, tiny_lm_folder
 
 
 def value(kind: str, sentence: Sentence, predict: LogOdds) -> float:
@@ -94,6 +97,25 @@ def test_a_deeper_batch_of_texts_gives_what_each_gives_alone() -> None:
             for one, target, foil in zip(texts, predict.target, predict.foil, strict=True)
         ]
         assert np.allclose(together, alone, atol=1e-5)
+
+
+def test_a_scorer_is_made_once_and_goes_with_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    from probekit.erasure import log_odds
+
+    made: list[object] = []
+    make = log_odds.make_scorer
+    monkeypatch.setattr(
+        log_odds, "make_scorer", lambda model, **options: made.append(1) or make(model, **options)
+    )
+    model = pk.load_model(str(tiny_lm_folder("bert")), device="cpu")
+    for _ in range(2):
+        LogOdds("cat").bind(model, [text("the ___")])
+    LogOdds("cat", pll="original").bind(model, [text("the ___")])
+    assert len(made) == 2
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
 
 
 def test_one_for_all_or_one_each() -> None:

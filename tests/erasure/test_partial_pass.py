@@ -11,6 +11,7 @@ import probekit as pk
 from probekit.erasure import partial_pass
 from probekit.erasure.partial_pass import states_up_to
 from probekit.errors import ModelError
+from probekit.models import Model
 from tests.tiny_models import tiny_model
 
 IDS = torch.tensor([[5, 6, 7, 8], [9, 8, 7, 6]])
@@ -26,7 +27,7 @@ def test_the_states_are_the_very_ones_of_a_whole_pass(kind: str, layer: str) -> 
     assert torch.equal(states_up_to(model, IDS, layer), model.states(IDS, None, [layer])[layer])
 
 
-def passes_of_block(model: pk.Model, number: int, work) -> int:  # type: ignore[no-untyped-def]
+def passes_of_block(model: Model, number: int, work) -> int:  # type: ignore[no-untyped-def]
     """How often a block runs."""
     with pk.capture(model, [number]) as seen:
         work()

@@ -15,13 +15,14 @@ from probekit.erasure.reading import values_of
 from probekit.erasure.unit_importance import unit_importance
 from probekit.erasure.versions import as_sentences
 from probekit.errors import ConfigError, ProbekitError
+from probekit.models import Model
 from tests.tiny_models import tiny_lm, tiny_model
 
 TEXTS = ["the cat ___ here", "dogs that chase the jalapeños ___", "a cat ___"]
 PREDICT = LogOdds("sat", "cabinets")
 
 
-def some_units(model: pk.Model, site: str) -> list[int]:
+def some_units(model: Model, site: str) -> list[int]:
     """All heads; of other sites some units, the last one among them."""
     if site == "heads":
         return list(range(model.n_heads))
@@ -29,7 +30,7 @@ def some_units(model: pk.Model, site: str) -> list[int]:
     return [*range(0, width, width // 6), width - 1]
 
 
-def slow(model: pk.Model, layer: str, site: str, fill: Any) -> np.ndarray[Any, Any]:
+def slow(model: Model, layer: str, site: str, fill: Any) -> np.ndarray[Any, Any]:
     """before - after, [texts, units], each unit by an edit of its own."""
     bound = PREDICT.bind(model, as_sentences(TEXTS))
     looks = bound.looks(bound.versions)
