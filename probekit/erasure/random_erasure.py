@@ -64,7 +64,7 @@ class RandomErasure(BaseEstimator):  # type: ignore[misc]
                 f"the eraser to be like is for width {self.like.dim}, while the states have width {dim}"
             )
         moments = summed(X)
-        about: dict[str, Any] = {"n": moments.n, "seed": self.seed, "match": self.match}
+        about: dict[str, Any] = {"n": moments.n, "seed": int(self.seed), "match": self.match}
         if self.like is not None:
             about["like"] = self.like.key
         if self.match == "norm":

@@ -99,20 +99,14 @@ class _Cholesky:
         self.triangle, self.scale = triangle, scale
 
     def whiten(self, x: Array) -> Array:
-        return self._solve(x / self.scale[:, None], "N")
+        return _solve(self.triangle, x / self.scale[:, None], lower=True)
 
     def color(self, u: Array) -> Array:
         colored: Array = self.scale[:, None] * (self.triangle @ u)
         return colored
 
     def read(self, u: Array) -> Array:
-        return self._solve(u, "T").T / self.scale
-
-    def _solve(self, x: Array, trans: str) -> Array:
-        from scipy.linalg import solve_triangular
-
-        solved: Array = solve_triangular(self.triangle, x, lower=True, trans=trans, check_finite=False)
-        return solved
+        return _solve(self.triangle, u, lower=True, trans="T").T / self.scale
 
 
 class _Eigen:
@@ -133,20 +127,25 @@ class _Eigen:
         shown = empty @ shows[:, size > 4 * eps * (4 + np.sqrt(empty.shape[1]))]  # more than sums' rounding
         columns = [vectors[:, kept] * np.sqrt(values[kept]), shown * np.sqrt(least)]
         self.basis = scale[:, None] * np.concatenate(columns, axis=1)
-        q, r = np.linalg.qr(self.basis)
-        self.inverse = np.linalg.solve(r, q.T)
+        self.q, self.r = np.linalg.qr(self.basis)
 
     def whiten(self, x: Array) -> Array:
-        whitened: Array = self.inverse @ x
-        return whitened
+        return _solve(self.r, self.q.T @ x)
 
     def color(self, u: Array) -> Array:
         colored: Array = self.basis @ u
         return colored
 
     def read(self, u: Array) -> Array:
-        read: Array = u.T @ self.inverse
+        read: Array = (self.q @ _solve(self.r, u, trans="T")).T
         return read
+
+
+def _solve(triangle: Array, x: Array, *, lower: bool = False, trans: str = "N") -> Array:
+    from scipy.linalg import solve_triangular
+
+    solved: Array = solve_triangular(triangle, x, lower=lower, trans=trans, check_finite=False)
+    return solved
 
 
 def _whitening(

@@ -1,4 +1,4 @@
-"""Mean and covariance of rows that come in batches, with what they share with a concept. numpy only.
+"""Mean and covariance of rows that come in batches, with what they share with a concept.
 
 Each chunk of rows is centred by its own mean, multiplied in the rows' own precision (float32 at least) and added up
 in float64; what lies between the chunks' means is added in float64 (Chan, Golub & LeVeque 1983). So neither the order
@@ -19,7 +19,8 @@ Array = np.ndarray[Any, Any]
 CHUNK = 2048  # rows multiplied at once
 PENDING = 256  # chunk means kept apart before they are added up in one product
 EPS = float(np.finfo(np.float64).eps)
-FEW = 64  # up to so many classes are summed by a product with indicator columns
+RUN = 128  # rows of a class added up in float32 before float64 takes over ...
+FEW = 256  # ... unless a chunk holds so many classes that each has few rows anyway
 
 
 class Moments:
@@ -168,14 +169,16 @@ def _refuse(X: Array, start: int, dtype: np.dtype[Any]) -> None:
 
 
 def _sums_by_class(rows: Array, codes: Array, counts: Array) -> Array:
-    """The sum of the rows of each class, float64[classes, dim], made in the rows' dtype."""
+    """The sum of the rows of each class, float64[classes, dim], added up in the rows' dtype, few at a time."""
+    from scipy.sparse import csc_array
+
     present = np.flatnonzero(counts)
+    parts = max(1, min(len(rows) // RUN, FEW // len(present))) if len(present) else 1
+    place = np.zeros(len(counts), np.int64)
+    place[present] = np.arange(len(present))
+    cell = place[codes] + len(present) * (np.arange(len(rows)) * parts // max(len(rows), 1))
+    ones = np.ones(len(rows), rows.dtype)
+    adder = csc_array((ones, cell, np.arange(len(rows) + 1)), shape=(parts * len(present), len(rows)))
     sums = np.zeros((len(counts), rows.shape[1]))
-    if len(present) <= FEW:
-        indicator = (codes == present[:, None]).astype(rows.dtype)
-        sums[present] = indicator @ rows
-    else:
-        order = np.argsort(codes, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(counts[present])[:-1]]).astype(np.int64)
-        sums[present] = np.add.reduceat(rows[order], starts, axis=0)
+    sums[present] = (adder @ rows).reshape(parts, len(present), -1).sum(axis=0, dtype=np.float64)
     return sums
