@@ -23,10 +23,11 @@ from probekit.estimators.logistic import LinearSolution, Problem, solve_logistic
 
 Array = NDArray[Any]
 
-STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0)
-ROWS_PER_FEATURE = 32  # that the walk looks at; the step that counts looks at all
+STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0)
+ROWS_PER_FEATURE = 16  # that the walk looks at; the step that counts looks at all
 FEWEST = 8192
 TOLERANCE = 5e-3  # of the objective: a direction needs less than a prediction
+ON_THE_WAY = 2e-2  # the same for the classifiers that are only walked past
 PATIENCE = 1  # weaker penalties in a row without a gain before the walk ends
 
 
@@ -66,15 +67,17 @@ class PenaltyPath:
         """
         scale = len(X) * _mean_variance(X)
         if C is not None or scale == 0.0:
-            return self._solve(X, X_dev, 0, self._nothing(X.shape[1]), 1.0 if C is None else C)
+            at = (0, 1.0 if C is None else C)
+            return self._solve(X, X_dev, self.codes, at, self._nothing(X.shape[1]), TOLERANCE)
         few = self._sample(X)
-        walk = self._walk(X[few], X_dev, self.codes[few], enough) if few is not None else None
-        if walk is None:
-            chosen = self._walk(X, X_dev, self.codes, enough)
-        else:
-            chosen = self._solve(X, X_dev, walk.place, walk.solution, STRENGTHS[walk.place] / scale)
-        self.place = chosen.place
-        return chosen
+        walked = (
+            self._walk(X, X_dev, self.codes, enough)
+            if few is None
+            else (self._walk(X[few], X_dev, self.codes[few], enough))
+        )
+        self.place = walked.place
+        at = (self.place, STRENGTHS[self.place] / scale)
+        return self._solve(X, X_dev, self.codes, at, walked.solution, TOLERANCE)
 
     def _walk(self, X: Array, X_dev: Array, codes: Array, enough: float) -> Step:
         """From the penalty of the round before to weaker ones, until they gain nothing."""
@@ -82,7 +85,7 @@ class PenaltyPath:
         steps: list[Step] = []
         start, without = self._nothing(X.shape[1]), 0
         for place in range(max(self.place - 1, 0), len(STRENGTHS)):
-            step = self._solve(X, X_dev, place, start, STRENGTHS[place] / scale, codes)
+            step = self._solve(X, X_dev, codes, (place, STRENGTHS[place] / scale), start, ON_THE_WAY)
             best = max((one.accuracy for one in steps), default=-1.0)
             without = without + 1 if step.accuracy <= best + self.slack / 4 else 0
             steps.append(step)
@@ -96,11 +99,17 @@ class PenaltyPath:
         return next(step for step in steps if step.accuracy >= min(least, best))
 
     def _solve(
-        self, X: Array, X_dev: Array, place: int, start: LinearSolution, C: float, codes: Array | None = None
+        self,
+        X: Array,
+        X_dev: Array,
+        codes: Array,
+        at: tuple[int, float],
+        start: LinearSolution,
+        tolerance: float,
     ) -> Step:
-        codes = self.codes if codes is None else codes
+        place, C = at
         problem = Problem(y=codes, n_classes=self.classes, C=C, start=start)
-        [solution] = solve_logistic(X, [problem], tol=TOLERANCE)
+        [solution] = solve_logistic(X, [problem], tol=tolerance)
         logits = X_dev @ solution.coef.T.astype(X_dev.dtype) + solution.intercept
         accuracy = float(np.mean(logits.argmax(axis=1) == self.dev_codes))
         return Step(place, solution, accuracy, C)
@@ -137,6 +146,6 @@ def solution_at(coef: NDArray[np.float64], intercept: NDArray[np.float64]) -> Li
 
 
 def _mean_variance(X: Array) -> float:
-    """The mean over features of their variance, from at most some thousand rows."""
-    some = X[:: max(1, len(X) // FEWEST)]
+    """The mean over features of their variance, from some thousand rows at most."""
+    some = X[:: max(1, len(X) // 2048)]
     return float(np.var(some, axis=0, dtype=np.float64).mean())

@@ -101,9 +101,14 @@ def _coded(y: Array, classes: Array) -> NDArray[np.int64]:
 def _copy(X: Array, where: str) -> Array:
     """A working copy in rows, float32 unless it came as float64. Raises DataError for NaN and infinity."""
     copy = np.array(X, dtype=np.float64 if X.dtype.itemsize >= 8 else np.float32, order="C")
-    if not np.isfinite(copy.sum(axis=0, dtype=np.float64)).all():
-        bad = int(np.flatnonzero(~np.isfinite(copy).all(axis=1))[0])
-        raise DataError(f"{where}: states hold a value that is not a finite number, first in row {bad}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspicious = not np.isfinite(np.ones(len(copy), copy.dtype) @ copy).all()
+    if suspicious:  # a sum may overflow where no value does
+        bad = np.flatnonzero(~np.isfinite(copy).all(axis=1))
+        if len(bad):
+            raise DataError(
+                f"{where}: states hold a value that is not a finite number, first in row {bad[0]}"
+            )
     return copy
 
 

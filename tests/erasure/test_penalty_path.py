@@ -22,8 +22,8 @@ def accuracy_at(strength: float) -> float:
 
 def test_takes_the_strongest_penalty_within_the_slack() -> None:
     by_strength = [accuracy_at(strength) for strength in STRENGTHS]
-    assert max(by_strength) - by_strength[0] > 0.05  # the choice matters here
-    for slack in (0.02, 0.05):
+    assert max(by_strength) - by_strength[0] > 0.04  # the choice matters here
+    for slack in (0.01, 0.02):
         step = PenaltyPath(TRAIN[1], 3, DEV[1], slack=slack, seed=0).fit(TRAIN[0], DEV[0], enough=0.4)
         first = next(i for i, found in enumerate(by_strength) if found >= max(by_strength) - slack)
         assert abs(step.place - first) <= 1  # loosely solved: a neighbour may win by a hair
@@ -58,7 +58,7 @@ def test_many_rows_are_walked_on_a_sample_and_solved_on_all(monkeypatch: pytest.
     path = PenaltyPath(TRAIN[1], 3, DEV[1], slack=0.01, seed=0)
     step = path.fit(TRAIN[0], DEV[0], enough=0.4)
     assert seen[-1] == 2000
-    assert set(seen[:-1]) <= {300, 301, 302, 303}
+    assert max(seen[:-1]) <= 303
     assert step.accuracy > 0.8
 
 
