@@ -34,7 +34,7 @@ NO_LETTER = "no letter"
 
 
 def word_importance(
-    model: Model,
+    model: Model | None,
     texts: Texts,
     predict: Prediction | OfTexts,
     how: How = "mask",
@@ -48,8 +48,8 @@ def word_importance(
     The importance of a word is the prediction of the whole text minus that of the text without the word, in the unit
     of the prediction; beside it stands the relative change of Li, Monroe & Jurafsky 2016, (S - S without) / S. Words
     are what white space separates (or the words of a Sentence or Corpus), a word of several pieces is left out whole;
-    the place that is predicted, or the word a probe reads, is not left out. All copies of all texts are read together,
-    equal ones once, in batches of one length.
+    the place that is predicted, or the word a probe reads, is not left out. The running text is read. All copies of
+    all texts are read together, equal ones once, in batches of one length.
 
     Parameters
     ----------
@@ -81,6 +81,8 @@ def word_importance(
     labels, key = word_labels(sentences, groups)
     if not is_prediction(predict):
         return _of_texts(model, sentences, cast(OfTexts, predict), how, labels, key, resamples)
+    if model is None:
+        raise ConfigError(f"the {predict.name} needs a model; only a function of texts goes without one")
     bound = predict.bind(model, sentences)
     if how == "mask" and bound.fill is None:
         raise ConfigError(
@@ -126,9 +128,15 @@ def why_not(version: Version, look: Look) -> list[str]:
         return [look.left_out] * len(version.words)
     allowed = set(erasable(version))
     read = np.any([ranges[:, 1] > ranges[:, 0] for ranges in look.words], axis=0)
-    return [
-        READ if word not in allowed else "" if read[word] else NOT_READ for word in range(len(version.words))
-    ]
+    why = []
+    for word, (start, stop) in enumerate(version.words):
+        if start == stop:
+            why.append(NO_LETTER)
+        elif word not in allowed:
+            why.append(READ)
+        else:
+            why.append("" if read[word] else NOT_READ)
+    return why
 
 
 def _with_copies(

@@ -16,7 +16,7 @@ from probekit.data.sentence import Sentence
 from probekit.erasure.log_odds import LogOdds
 from probekit.erasure.probe_output import ProbeOutput
 from probekit.erasure.reading import flatten
-from probekit.erasure.word_importance import NOT_READ, READ, word_importance
+from probekit.erasure.word_importance import NO_LETTER, NOT_READ, READ, word_importance
 from probekit.errors import ConfigError, DataError, ModelError, ProbekitError
 from tests.erasure.slow_erasure import CAUSAL, MASKED, SlowModel, near
 from tests.tiny_models import tiny_lm, tiny_model
@@ -166,7 +166,7 @@ def test_a_function_of_texts_counts_words() -> None:
         asked.append(texts)
         return [2.0 * text.split().count("good") for text in texts]
 
-    found = word_importance(None, ["good good bad", "bad"], goods, "delete")  # type: ignore[arg-type]
+    found = word_importance(None, ["good good bad", "bad"], goods, "delete")
     assert found.texts[0].importance.tolist() == [2.0, 2.0, 0.0]
     assert found.texts[1].importance.tolist() == [0.0]
     assert asked == [["good good bad", "bad", "good bad", "good good", ""]]  # equal copies once, one call
@@ -242,6 +242,23 @@ def test_what_cannot_be_read_is_left_out_with_its_reason() -> None:
     assert "No word could be left out" in alone.summary
     unknown = word_importance(model, "the ___", LogOdds("☃", "cat"))
     assert unknown.texts[0].left_out == "unknown piece"
+
+
+def test_words_without_letters_and_shared_letters() -> None:
+    sentence = Sentence(
+        "1", ("du", "de", "le", "", "cat"), "du cat", ((0, 2), (0, 2), (0, 2), (2, 2), (3, 6))
+    )
+    found = word_importance(tiny_lm("bert"), sentence, LogOdds("sat", "dogs"))
+    assert found.texts[0].why == ("", "", "", NO_LETTER, "")
+    assert len(set(found.texts[0].importance[:3].tolist())) == 1
+    gone = word_importance(tiny_lm("bert"), sentence, LogOdds("sat", "dogs"), "delete")
+    cat = word_importance(tiny_lm("bert"), "du cat", LogOdds("sat", "dogs"), "delete")
+    assert near(gone.texts[0].importance[[0, 4]], cat.texts[0].importance, 1e-5)
+
+
+def test_only_a_function_of_texts_goes_without_a_model() -> None:
+    with pytest.raises(ConfigError, match="needs a model"):
+        word_importance(None, "the cat", LogOdds("sat"))
 
 
 def test_nothing_is_left_behind() -> None:
