@@ -141,6 +141,34 @@ def test_the_eraser_follows_the_stream() -> None:
     assert fitter.fit(X[:100], y[:100]).eraser_.key == first.key  # fit begins anew
 
 
+@settings(deadline=None, max_examples=80)
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(2, 40),
+    dim=st.integers(1, 12),
+    classes=st.integers(2, 7),
+    copies=st.integers(0, 3),
+    constants=st.integers(0, 3),
+    power=st.integers(-3, 3),
+    far=st.sampled_from([0.0, 100.0]),
+)
+def test_whatever_the_shape_all_classes_end_with_one_mean(
+    seed: int, n: int, dim: int, classes: int, copies: int, constants: int, power: int, far: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, dim)) * 10.0 ** rng.integers(-abs(power), abs(power) + 1, dim) + far
+    X = np.concatenate([X, 2.0 * X[:, :copies], np.full((n, constants), far)], axis=1)
+    y = rng.integers(0, classes, n)
+    y[:2] = [0, 1]
+    eraser = LEACE().fit(X, y).eraser_
+    erased = eraser(X)
+    spread = X.std(axis=0) + 1e-9 * np.abs(X).max()
+    assert (np.ptp(class_means(erased, y), axis=0) <= 1e-7 * spread).all()
+    np.testing.assert_allclose((eraser(erased) - erased) / spread, 0.0, atol=1e-6)
+    assert eraser.rank <= min(len(np.unique(y)) - 1, dim)
+    np.testing.assert_array_equal(erased[:, dim + min(copies, dim) :], far)
+
+
 def test_rare_classes_are_erased() -> None:
     # 45 tags spread like those of a treebank, from a seventh of the words down to a handful
     rng = np.random.default_rng(0)
