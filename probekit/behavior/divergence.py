@@ -164,6 +164,9 @@ def output_reference(
     """What a model predicts for texts as it is now, to be compared with what it predicts under edits.
 
     Arguments are those of `output_divergence`. Edits that are in force meanwhile belong to what is compared with.
+
+    >>> reference = output_reference(pk.load_model("gpt2"), ["The keys are here."])     # doctest: +SKIP
+    >>> reference.against([pk.Edit(6, eraser)]).table()                                 # doctest: +SKIP
     """
     found, ids, n_words, corpus = named_texts(texts, split)
     if sources is not None and len(sources) != len(found):

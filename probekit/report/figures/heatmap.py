@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def draw_heatmap(panel: Panel, width: float = PAGE) -> Figure:
     axes.set_xlabel(shown(labels["column_label"]))
     axes.set_ylabel(shown(labels["row_label"]))
     bar = figure.colorbar(mesh, ax=axes, fraction=0.05, pad=0.02, aspect=max(8, 3 * rows))
-    bar.set_label(shown(labels["value_label"]))
+    bar.set_label(fill(shown(labels["value_label"]), max(12, int(11 * figure.get_figheight()))))
     bar.outline.set_visible(False)
     return figure
 
