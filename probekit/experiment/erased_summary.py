@@ -85,7 +85,7 @@ def _behaviour(found: Context, find: Finder, one: Series, judged: Judged) -> str
             text += " " + said.format(_listed(rows))
     for row in costs:
         if weak[row.layer]:
-            text += f" At layer {_listed([row])} it costs more than that, but {weak[row.layer]}."
+            text += f" At layer {_listed([row])} it costs too, but {weak[row.layer]}."
     whole = find.used(ALL_LAYERS, one, suite)
     if whole is not None:
         after = find.get("accuracy", ALL_LAYERS, one.name, corpus=suite)
@@ -125,8 +125,16 @@ def _at(found: Context, find: Finder, one: Series, suite: str, chosen: Measureme
 
 
 def _not_beyond(find: Finder, layer: str, one: Series, suite: str) -> str:
-    """The other controls that a loss at a layer is not told from, in words; "" where it is above them all."""
+    """Why a loss at a layer is not laid to the concept: no probe finds it there, or another control costs as much; ""
+    where neither holds."""
     found = []
+    encoded = [
+        row
+        for probe in find.found.analysis.probes
+        if (row := find.probe("encoded", layer, probe, reference="control=majority")) is not None
+    ]
+    if encoded and not any(_clear(row) and _above(row) for row in encoded):
+        found.append(f"no probe finds {find.found.concept} there, so something else was taken away")
     for row in find.beside(layer, one, suite):
         if not (_clear(row) and _above(row)):
             what = row.reference.removeprefix("control=").removeprefix(CONTROL_CONCEPT).strip()

@@ -104,7 +104,8 @@ class Maker:
 
 
 def made(
-    suite: pk.Suite, posed: Posed, lost: dict[str, float], *, left: float = 0.5, control: dict[str, float] | None = None
+    suite: pk.Suite, posed: Posed, lost: dict[str, float], *, left: float = 0.5, encoded: float = 0.95,
+    control: dict[str, float] | None = None,
 ) -> Erased:  # fmt: skip
     """An erasure that makes the first items of each half wrong, a share of them for each layer."""
     maker = Maker(suite, posed, ["leace", "random"])
@@ -114,7 +115,7 @@ def made(
         place[half] = np.arange(half.sum()) / half.sum()
     maker.add("unedited", right=np.ones(n, bool))
     for layer in LAYERS:
-        maker.add("probe", layer, probe=0.95)
+        maker.add("probe", layer, probe=encoded if layer == "0" else 0.95)
         maker.add("erase", layer, right=place >= lost[layer], probe={"linear": 0.5, "mlp": left})
         for draw in range(2):  # of two draws one is wrong on a tenth: half of that on average
             maker.add(
@@ -194,6 +195,13 @@ def test_a_control_concept_that_costs_as_much_takes_the_claim_back(suite: pk.Sui
     assert "But not clearly more than leace of kind does" in erased.summary
     assert "no layer is shown to use number" in erased.summary
     assert "It also costs at layer 1" in erased.summary
+
+
+def test_a_loss_where_no_probe_finds_the_concept_is_not_laid_to_it(suite: pk.Suite, posed: Posed) -> None:
+    erased = made(suite, posed, {"0": 0.4, "1": 0.3, "2": 0.6}, encoded=0.5)
+    assert "no probe finds number there, so something else was taken away" in erased.summary
+    assert "It also costs at layer 1 (" in erased.summary
+    assert row(erased, "used", layer="0", control="", reference="control=random-erasure").value > 0.3
 
 
 def test_an_eraser_of_rank_0_is_compared_with_doing_nothing(suite: pk.Suite, posed: Posed) -> None:
