@@ -51,7 +51,8 @@ class Inlp(BaseEstimator):  # type: ignore[misc]
     rounds : at most.
     margin : stop where dev accuracy is at most the share of the most frequent dev label plus this. Accuracy on train
         never stops it: on few rows a classifier fits noise in any number of directions.
-    slack : of the fast classifier, accuracy given up for fewer directions.
+    slack : of the fast classifier, dev accuracy given up for fewer directions; where there are many rows, among
+        classifiers trained on a sample of them.
     C : of the fast classifier, a fixed inverse penalty as in `LinearProbe` instead.
     keep_mean : states keep the training mean along the removed directions (a projection about the mean). False: they
         become 0 there, the paper's linear projection.

@@ -5,7 +5,8 @@ point where classes separate best *relative to the spread of the data*, and a ne
 nearly as well afterwards. Under a strong penalty they turn towards the differences of the class means, and once
 those are gone no linear classifier is left. So the path of solutions is walked from the strongest penalty to weaker
 ones, each beginning where the last one ended, and the first that is as accurate on dev as the best, up to ``slack``,
-is taken: the fewest directions for the same accuracy.
+is taken: the fewest directions for the same accuracy. Where there are many rows, the walk looks at a sample of them,
+and the classifier that was chosen is then solved for on all.
 
 Penalties are told in units of the data: ``C = strength / (rows * mean variance of a feature)``, so that neither the
 number of rows nor the scale of the features matters.
