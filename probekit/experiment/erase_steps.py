@@ -333,5 +333,8 @@ class _Erasing:
                 self.about(),
             )
             self.work.results.append(erased)
+            if name == self.analysis.concepts[0]:
+                for suite, reasons in erased.left_out.items():
+                    self.work.note_left_out(f"{self.label}, suite {suite}", reasons, {})
             for cell_name, outcomes in erased.outcomes.items():
                 self.work.run.add_outcomes(f"{self.name}.{cell_name}", outcomes)

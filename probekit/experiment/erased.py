@@ -71,6 +71,14 @@ class Erased:
                 found[f"{result.cell.name}.{slug(judged.suite.name)}"] = judged.outcomes(result)
         return found
 
+    @property
+    def left_out(self) -> Mapping[str, Mapping[str, int]]:
+        """Suite -> how many items the unedited model was not judged on, by reason."""
+        first = self.found.unedited
+        return {
+            one.suite.name: one.outcomes(first).left_out for one in self.found.judged if first is not None
+        }
+
     def table(self) -> pandas.DataFrame:
         """All rows as a tidy pandas table."""
         return tidy(self.rows)

@@ -251,13 +251,27 @@ def test_a_masked_model_at_the_place_of_prediction(no_page: None, tmp_path: Path
 def test_without_a_suite_only_probes_are_asked_and_no_head_is_needed(no_page: None, tmp_path: Path) -> None:
     home = experiment(
         tmp_path, model=tiny_folder("bert"), suites="suites = []", layers="layers = [1]",
+        concepts='concepts = ["verb_number", "upos"]',
         methods='methods = ["leace", "mean", "random"]',
     )  # fmt: skip
     run = start(home)
     assert not run.info["failed"]
     rows = run.measurements()
     assert not [row for row in rows if row.unit in ("item", "sentence")]
-    assert "nothing is said of its use" in run.info["summary"][0]
+    assert len(run.info["summary"]) == 2
+    assert all("nothing is said of its use" in summary for summary in run.info["summary"])
+    ranks = {
+        row.group: row.value
+        for row in rows
+        if row.metric == "rank" and row.method in ("leace of verb_number", "leace of upos")
+    }
+    assert ranks["concept=verb_number"] == 1
+    assert ranks["concept=upos"] > 4
+    # each concept has random erasures of its own rank
+    drawn = {
+        (row.group, row.value) for row in rows if row.metric == "rank" and row.control == "random-erasure"
+    }
+    assert drawn >= set(ranks.items())
     assert start(home).path == run.path
 
 
