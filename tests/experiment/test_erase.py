@@ -26,7 +26,7 @@ EXPERIMENT = """
 [question]
 ask = "Is it used?"
 [corpus]
-agreement = {{ train = 400, dev = 60, test = 120, seed = 3, attractors = [0, 1], constructions = ["simple", "pp"] }}
+agreement = {{ train = 300, dev = 50, test = 100, seed = 3, attractors = [0, 1], constructions = ["simple", "pp"] }}
 [[model]]
 name = "{model}"
 twins = 0
