@@ -19,6 +19,7 @@ from probekit.experiment.erase_fit import fit_eraser
 from probekit.experiment.judge_cells import read_suite
 from probekit.experiment.plan import CorpusPlan, ErasePlan, ModelPlan, SuitePlan
 from probekit.experiment.work import load_planned
+from probekit.glossary import Progress, silent
 from probekit.results.bundle import load_bundle, save_bundle
 from probekit.results.files import read_json
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from probekit.erasure.eraser import Eraser
     from probekit.models.hooks import Edit
     from probekit.models.model import Model
-    from probekit.models.scoring import Scorer
+    from probekit.models.scoring import Answer, Ask, Queries
+    from probekit.models.scoring.base import ModelScorer
     from probekit.probing.problem import ProbeProblem
 
 Array = NDArray[Any]
@@ -111,11 +113,45 @@ class CellResult:
 
 
 @dataclass
+class _Remembering:
+    """A model's scorer that reads the texts of a suite into pieces once, and asks the model anew each time."""
+
+    scorer: ModelScorer
+    read: dict[int, tuple[Any, Queries]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.scorer.name
+
+    @property
+    def rule(self) -> str:
+        return self.scorer.rule
+
+    @property
+    def kind(self) -> str:
+        return self.scorer.kind
+
+    def score(
+        self,
+        groups: Sequence[Sequence[Ask]],
+        *,
+        shared_prefix_cancels: bool = False,
+        progress: Progress = silent,
+    ) -> list[list[Answer]]:
+        """An answer for every ask."""
+        if id(groups) not in self.read:  # the groups are kept beside, so that the number stays theirs
+            queries = self.scorer.queries(groups, shared_prefix_cancels=shared_prefix_cancels)
+            self.read[id(groups)] = groups, queries
+        queries = self.read[id(groups)][1]
+        return queries.answers(self.scorer.logprobs(queries, progress))
+
+
+@dataclass
 class Opened:
     """A model as a worker holds it from one cell to the next, with what is read of it unedited."""
 
     model: Model
-    scorer: Scorer
+    scorer: _Remembering
     suites: dict[str, tuple[Suite, Questions]] = field(default_factory=dict)
     references: dict[str, Any] = field(default_factory=dict)
 
@@ -125,7 +161,7 @@ def _opened(planned: ModelPlan, folder: str, bos: Any, pll: Any) -> Opened:
     from probekit.models.scoring.make import make_scorer
 
     model = load_planned(planned, Path(folder) if folder else None)
-    return Opened(model, make_scorer(model, bos=bos, pll=pll))
+    return Opened(model, _Remembering(make_scorer(model, bos=bos, pll=pll)))
 
 
 def _opened_by(cell: EraseCell) -> Opened:
