@@ -15,7 +15,7 @@ from probekit.cli.common import device_option, emit, format_option, json_option,
 @click.option("--model", required=True, help="Hub name, folder, or demo:minilm.")
 @click.option("--revision", default=None, help="Revision of a hub model.")
 @click.option("--layers", default="all", show_default=True, help="all, or names with commas: 0,3,final.")
-@click.option("--site", default="hidden", show_default=True, help="Where in a layer: hidden, attention_output, heads, mlp.")
+@click.option("--site", default="hidden", show_default=True, help="hidden, attention_output, heads or mlp.")
 @click.option("--unit", default="word", show_default=True, help="word, sentence or piece.")
 @click.option("--pool", default=None, help="How pieces become a row: mean (default), first, last, max, cls.")
 @click.option("--special", is_flag=True, help="Special pieces too (unit sentence or piece).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +26,23 @@ class TrainingResult:
 
 
 def config_hash(config: str) -> str:
-    """What tells one training from another: its configuration in force."""
+    """What tells one training from another: its configuration in force, files by where they lie."""
     from probekit.models.training.config import load_config
     from probekit.results.files import tagged_hash
 
-    return tagged_hash("probekit.training", load_config(config).model_dump(mode="json"))
+    in_force = load_config(config).model_dump(mode="json")
+    corpus, tokenizer = in_force["corpus"], in_force["tokenizer"]
+    text = corpus["text"]
+    if text is not None:
+        corpus["text"] = _place(text) if isinstance(text, str) else [_place(file) for file in text]
+    if tokenizer["existing"] is not None and Path(tokenizer["existing"]).exists():
+        tokenizer["existing"] = _place(tokenizer["existing"])
+    return tagged_hash("probekit.training", in_force)
+
+
+def _place(file: str) -> str:
+    """Where a file lies, however it was spelt; links are not followed."""
+    return os.path.normpath(Path(file).absolute())
 
 
 def train_planned(work: Work, home: Path) -> None:
