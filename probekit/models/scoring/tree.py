@@ -6,7 +6,7 @@ every node see its ancestors alone, and its position is its depth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,15 +155,24 @@ class Tree:
         order = np.argsort(cell, kind="stable")
         ordered = cell[order]
         pending = Pending(head, queries, self.model.vocabulary)
-        step = max(1, budget // NODES)
         progress(STAGE, 0, len(rows))
-        for begin in range(0, len(rows), step):
-            own = order[slice(*np.searchsorted(ordered, [begin * NODES, (begin + step) * NODES]))]
-            states = self.states(rows[begin : begin + step], queries.inputs)
+        for begin, end in alike([row.nodes for row in rows], max(1, budget // NODES)):
+            own = order[slice(*np.searchsorted(ordered, [begin * NODES, end * NODES]))]
+            states = self.states(rows[begin:end], queries.inputs)
             cells = cell[own] - begin * NODES
             pending.add(states, cells // NODES * states.shape[1] + cells % NODES, own)
-            progress(STAGE, min(begin + step, len(rows)), len(rows))
+            progress(STAGE, end, len(rows))
         return pending.flush()
+
+
+def alike(nodes: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
+    """Runs of at most so many rows, in order, in which none is filled up by more than a quarter."""
+    begin = 0
+    for end in range(1, len(nodes) + 1):
+        run = nodes[begin : end + 1]
+        if end == len(nodes) or end - begin == most or min(run) < 0.75 * max(run):
+            yield begin, end
+            begin = end
 
 
 def _tolerance(dtype: torch.dtype) -> float:

@@ -23,7 +23,7 @@ from transformers import (
 from probekit.models import load_model
 from probekit.models.scoring import Ask, make_scorer
 from probekit.models.scoring.causal import CausalScorer
-from probekit.models.scoring.tree import Tree, pack
+from probekit.models.scoring.tree import Tree, alike, pack
 from tests.tiny_models import tiny_lm, tiny_lm_folder
 
 FAMILIES: dict[str, Any] = {
@@ -124,3 +124,16 @@ def test_longer_texts_than_were_tried_are_read_separately(tmp_path: Path) -> Non
     for one, other in zip(found, scorer.score(groups)[0], strict=True):
         assert not one.left_out
         assert one.bits[0] == pytest.approx(other.bits[0], rel=1e-5)
+
+
+@given(st.lists(st.integers(1, 128), max_size=40), st.integers(1, 9))
+def test_batches_keep_the_order_and_fill_no_row_by_more_than_a_quarter(nodes: list[int], most: int) -> None:
+    runs = list(alike(nodes, most))
+    assert [row for begin, end in runs for row in range(begin, end)] == list(range(len(nodes)))
+    for begin, end in runs:
+        assert 0 < end - begin <= most
+        assert min(nodes[begin:end]) >= 0.75 * max(nodes[begin:end])
+
+
+def test_a_short_last_row_is_not_filled_up() -> None:
+    assert list(alike([128, 127, 128, 2], 8)) == [(0, 3), (3, 4)]
