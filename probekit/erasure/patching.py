@@ -110,7 +110,9 @@ def patch_effects(
     (1, 14, 2)
     """
     if isinstance(pairs, PatchPair) or not len(pairs):
-        raise DataError("patching needs a list of PatchPair; got " + ("one" if len(pairs or ()) else "none"))
+        raise DataError(
+            "patching needs a list of PatchPair; got " + ("one" if isinstance(pairs, PatchPair) else "none")
+        )
     if not least > 0:
         raise ConfigError(f"least must be above 0 nats: it divides the effect; got {least!r}")
     scorer = make_scorer(model, bos=bos, pll=pll, pieces_per_batch=pieces_per_batch)

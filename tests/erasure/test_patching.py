@@ -216,8 +216,10 @@ def test_progress_ends_at_its_total() -> None:
 
 def test_what_is_refused() -> None:
     model = tiny_lm("gpt2")
-    with pytest.raises(DataError, match="a list of PatchPair"):
+    with pytest.raises(DataError, match="a list of PatchPair; got none"):
         patch_effects(model, [])
+    with pytest.raises(DataError, match="a list of PatchPair; got one"):
+        patch_effects(model, PAIR)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="least must be above 0"):
         patch_effects(model, [PAIR], least=0.0)
     with pytest.raises(ConfigError, match="no block"):
