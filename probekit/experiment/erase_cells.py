@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from probekit.errors import ProbekitError
+from probekit.errors import DataError, ProbekitError
 from probekit.experiment.cells import Ended
 from probekit.experiment.erase_edits import edit_of, scrub_all
 from probekit.experiment.erase_fit import fit_eraser
@@ -193,7 +193,22 @@ Found = tuple[dict[str, Array], dict[str, Any], list["Answers"]]
 
 
 def _unedited(cell: EraseCell) -> Found:
-    return _behaviour(cell, ())
+    """The behaviour of the model as it is. Raises DataError where no item of any suite can be judged."""
+    from probekit.behavior.verdicts import give_verdicts, outcomes_of
+
+    arrays, words, answers = _behaviour(cell, ())
+    reasons: list[str] = []
+    for planned, said in zip(cell.analysis.chosen, answers, strict=True):
+        suite, questions = _asked(_opened_by(cell), planned)
+        outcomes = outcomes_of(suite, questions, give_verdicts(suite, questions, said))
+        if len(outcomes.ids):
+            return arrays, words, answers
+        left_out = ", ".join(f"{reason}: {n:,}" for reason, n in outcomes.left_out.items())
+        reasons.append(f"{suite.name!r} ({left_out})")
+    raise DataError(
+        f"{_opened_by(cell).model.name} can be judged on no item of suite {', '.join(reasons)}; name a suite in words "
+        "that it knows"
+    )
 
 
 def _probe(cell: EraseCell) -> Found:

@@ -11,8 +11,8 @@ from probekit.errors import ConfigError, ProbekitError
 from probekit.experiment.cells import do_cells
 from probekit.experiment.erase_cells import EraseCell, Posed, do_erase_cell, let_go
 from probekit.experiment.erase_edits import states_of
-from probekit.experiment.judge_cells import read_suite
-from probekit.experiment.plan import CorpusPlan, ErasePlan, ModelPlan, Plan, SuitePlan
+from probekit.experiment.judge_cells import read_suites
+from probekit.experiment.plan import CorpusPlan, ErasePlan, ModelPlan, Plan
 from probekit.experiment.work import Work, label_of
 from probekit.results.files import write_json
 from probekit.results.formats import slug
@@ -68,7 +68,7 @@ def erasures_of(plan: Plan) -> list[WantedErasure]:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ConfigError(f"two of the tasks are called {twice!r}; name each task once")
-        suites = _told_apart(analysis.chosen)
+        suites = tuple(read_suites(analysis.chosen))
         for suite in suites:
             if suite.kind == "acceptability":
                 raise ConfigError(
@@ -76,18 +76,6 @@ def erasures_of(plan: Plan) -> list[WantedErasure]:
                 )
         found.append(WantedErasure(analysis, tasks, suites))
     return found
-
-
-def _told_apart(planned: Sequence[SuitePlan]) -> tuple[Suite, ...]:
-    """The suites; of several with one name each is called after its data too."""
-    suites = [read_suite(one) for one in planned]
-    names = [suite.name for suite in suites]
-    return tuple(
-        replace(suite, name=f"{suite.name} {Path(one.data or one.suite).stem}")
-        if names.count(suite.name) > 1
-        else suite
-        for one, suite in zip(planned, suites, strict=True)
-    )
 
 
 def check_erasures(wanted: Sequence[WantedErasure], corpus: Corpus) -> None:
@@ -132,6 +120,10 @@ class _Erasing:
         self.layers = model.resolve_layers(self.analysis.layers)
 
     def do(self) -> None:
+        from probekit.models.scoring.make import make_scorer
+
+        if self.one.suites:  # a model that cannot be judged is refused before its states are read
+            make_scorer(self.model, bos=self.analysis.bos, pll=self.analysis.pll)
         texts = self.neutral_texts()
         posed = self.pose()
         self.base = EraseCell(

@@ -11,7 +11,7 @@ import pytest
 import probekit as pk
 from probekit.erasure.eraser import Eraser
 from probekit.erasure.scrub import Scrubber
-from probekit.errors import ConfigError, ModelError
+from probekit.errors import ConfigError, DataError, ModelError
 from probekit.experiment import erase_steps
 from probekit.experiment.cells import Ended
 from probekit.experiment.erase_cells import EraseCell
@@ -275,9 +275,22 @@ def test_without_a_suite_only_probes_are_asked_and_no_head_is_needed(no_page: No
     assert start(home).path == run.path
 
 
-def test_judging_without_a_head_is_refused(tmp_path: Path) -> None:
+def test_judging_without_a_head_is_refused_before_states_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erase_steps, "states_of", lambda *_, **__: pytest.fail("states were read"))
     with pytest.raises(ModelError, match="has no language-model head"):
         start(experiment(tmp_path, model=tiny_folder("bert")))
+
+
+def test_a_suite_that_the_model_cannot_read_is_refused_by_its_name(tmp_path: Path) -> None:
+    pairs = [{"sentence_good": "кот спит .", "sentence_bad": "кот спят .", "UID": "кот", "pairID": str(k)}
+             for k in range(3)]  # fmt: skip
+    file = tmp_path / "small" / "unread.jsonl"
+    home = experiment(tmp_path, model=tiny_lm_folder("bert"), suites='suites = ["unread.jsonl"]')
+    file.write_text("".join(json.dumps(one) + "\n" for one in pairs))
+    with pytest.raises(DataError, match=r"judged on no item of suite 'unread' \(.*: 3\); name a suite"):
+        start(home)
 
 
 def test_an_interrupted_run_does_what_is_left(
