@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probekit.errors import ProbekitError
+from probekit.errors import ConfigError, ProbekitError
 from probekit.experiment.cells import Ended
 from probekit.experiment.plan import JudgePlan, ModelPlan, SuitePlan
 from probekit.experiment.work import load_planned
@@ -65,6 +65,26 @@ def read_suite(planned: SuitePlan) -> Suite:
         append=planned.append,
         capital=planned.capital,
     )
+
+
+def read_suites(planned: Sequence[SuitePlan]) -> list[Suite]:
+    """The suites of one analysis; of several with one name each is called after its data too, as rows tell them apart
+    by name. Raises ConfigError where two are called alike even so."""
+    suites = [read_suite(one) for one in planned]
+    names = [suite.name for suite in suites]
+    apart = [
+        replace(suite, name=f"{suite.name} {Path(one.data or one.suite).stem}")
+        if names.count(suite.name) > 1
+        else suite
+        for one, suite in zip(planned, suites, strict=True)
+    ]
+    doubled = [one.name for number, one in enumerate(apart) if one.name in {x.name for x in apart[:number]}]
+    if doubled:
+        raise ConfigError(
+            f"two suites of one analysis are called {doubled[0]!r}, and rows tell suites apart by name; put one of them into "
+            "an analysis of its own"
+        )
+    return apart
 
 
 def do_judge_cell(cell: JudgeCell, progress: Progress = silent) -> Ended:

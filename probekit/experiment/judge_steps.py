@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from probekit.errors import ProbekitError
 from probekit.experiment.cells import do_cells
-from probekit.experiment.judge_cells import JudgeCell, do_judge_cell, read_suite
+from probekit.experiment.judge_cells import JudgeCell, do_judge_cell, read_suites
 from probekit.experiment.plan import JudgePlan, ModelPlan, Plan, SuitePlan
 from probekit.experiment.work import Work, label_of
 
@@ -30,7 +30,9 @@ class WantedSuite:
 def suites_of(plan: Plan) -> list[WantedSuite]:
     """The suites of every analysis, read and checked before a model is loaded."""
     return [
-        WantedSuite(analysis, one, read_suite(one)) for analysis in plan.judges for one in analysis.chosen
+        WantedSuite(analysis, one, suite)
+        for analysis in plan.judges
+        for one, suite in zip(analysis.chosen, read_suites(analysis.chosen), strict=True)
     ]
 
 

@@ -228,9 +228,7 @@ class ErasePlan(Strict):
     @model_validator(mode="after")
     def _something_to_erase(self) -> ErasePlan:
         if not self.erasers:
-            raise ValueError(
-                "methods has controls only; name one that erases the concept, such as 'leace'"
-            )
+            raise ValueError("methods has controls only; name one that erases the concept, such as 'leace'")
         if not self.layers:
             raise ValueError("layers is empty; write 'all', or a list such as [0, 3]")
         named = [*self.concepts, *self.control_concepts]

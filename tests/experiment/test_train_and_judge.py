@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from probekit.errors import ModelError
+from probekit.errors import ConfigError, ModelError
 from probekit.experiment import judge_steps
 from probekit.experiment.judge_cells import JudgeCell
 from probekit.experiment.plan import load_plan
@@ -177,3 +177,18 @@ def test_what_a_plan_will_do(experiment: Path) -> None:
     assert any(line.startswith("train causal as") for line in lines)
     assert any(line.startswith("judge on small: ") for line in lines)
     assert json.dumps(lines)
+
+
+def test_two_suites_of_one_name_are_refused(tmp_path: Path) -> None:
+    suites = '["simple-agreement", { suite = "simple-agreement", append = " !" }]'
+    for kind, rest in (("judge", ""), ("erase", 'concepts = ["number"]')):
+        file = tmp_path / f"{kind}.toml"
+        file.write_text(
+            f'[corpus.generated]\ntrain = 20\n[[model]]\nname = "demo:minilm"\n[[analysis]]\nkind = "{kind}"\n'
+            f"suites = {suites}\n{rest}\n",
+            encoding="utf-8",
+        )
+        with pytest.raises(
+            ConfigError, match="two suites of one analysis are called 'simple-agreement simple-agreement'"
+        ):
+            preview(load_plan(file)[0])
