@@ -81,8 +81,8 @@ def read_suites(planned: Sequence[SuitePlan]) -> list[Suite]:
     doubled = [one.name for number, one in enumerate(apart) if one.name in {x.name for x in apart[:number]}]
     if doubled:
         raise ConfigError(
-            f"two suites of one analysis are called {doubled[0]!r}, and rows tell suites apart by name; put one of them into "
-            "an analysis of its own"
+            f"two suites of one analysis are called {doubled[0]!r}, and rows tell suites apart by name; "
+            "put one of them into an analysis of its own"
         )
     return apart
 

@@ -189,6 +189,6 @@ def test_two_suites_of_one_name_are_refused(tmp_path: Path) -> None:
             encoding="utf-8",
         )
         with pytest.raises(
-            ConfigError, match="two suites of one analysis are called 'simple-agreement simple-agreement'"
+            ConfigError, match="two suites of one analysis are called 'simple-agreement"
         ):
             preview(load_plan(file)[0])
