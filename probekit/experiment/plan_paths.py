@@ -7,12 +7,15 @@ from typing import Any
 
 CORPUS_FILES = ("conllu", "columns", "table", "cola", "trec", "sst", "text")
 """Sources of a corpus that are files."""
+TASKS = ("tasks", "concepts", "control_concepts", "neighbours")
+"""Keys of an analysis that name tasks."""
 
 
 def resolve_paths(document: dict[str, Any], folder: Path) -> None:
     """Make every relative path of a document one from `folder`, in place."""
     resolve_corpus(document, folder)
     resolve_models(document, folder)
+    resolve_tasks(document, folder)
     resolve_suites(document, folder)
 
 
@@ -40,6 +43,18 @@ def resolve_models(document: dict[str, Any], folder: Path) -> None:
             model["name"] = str(folder / name)
         if isinstance(config, str):
             model["train"] = str(folder / config)
+
+
+def resolve_tasks(document: dict[str, Any], folder: Path) -> None:
+    """A task with the ending of a task file is a path; other names are built in."""
+    analyses = document.get("analysis")
+    for analysis in analyses if isinstance(analyses, list) else []:
+        for key in TASKS if isinstance(analysis, dict) else ():
+            if isinstance(analysis.get(key), list):
+                analysis[key] = [
+                    str(folder / one) if isinstance(one, str) and one.endswith(".toml") else one
+                    for one in analysis[key]
+                ]
 
 
 def resolve_suites(document: dict[str, Any], folder: Path) -> None:

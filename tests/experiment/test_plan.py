@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from probekit.errors import ConfigError
 from probekit.experiment.plan import built_in_experiments, find_experiment, load_plan
+from probekit.experiment.plan_paths import resolve_paths
 
 GOOD = """
 [question]
@@ -26,6 +28,16 @@ def write(folder: Path, text: str) -> Path:
     file = folder / "experiment.toml"
     file.write_text(text, encoding="utf-8")
     return file
+
+
+def test_task_files_are_relative_to_the_file_too(tmp_path: Path) -> None:
+    tasks = {"tasks": ["own.toml", "upos"], "concepts": ["a/own.toml"], "control_concepts": ["/x/own.toml"]}
+    document: dict[str, Any] = {"analysis": [{"kind": "probe", **tasks}, "no table"]}
+    resolve_paths(document, tmp_path)
+    [found, _] = document["analysis"]
+    assert found["tasks"] == [str(tmp_path / "own.toml"), "upos"]
+    assert found["concepts"] == [str(tmp_path / "a" / "own.toml")]
+    assert found["control_concepts"] == ["/x/own.toml"]
 
 
 def test_defaults_are_in_force_and_paths_are_relative_to_the_file(tmp_path: Path) -> None:
