@@ -68,14 +68,28 @@ def erasures_of(plan: Plan) -> list[WantedErasure]:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ConfigError(f"two of the tasks are called {twice!r}; name each task once")
+        _kept_apart("tasks", names)
         suites = tuple(read_suites(analysis.chosen))
         for suite in suites:
             if suite.kind == "acceptability":
                 raise ConfigError(
                     f"suite {suite.name!r} has no predictions that hold or fail; erasure is judged on one that has"
                 )
+        _kept_apart("suites", [suite.name for suite in suites])
         found.append(WantedErasure(analysis, tasks, suites))
     return found
+
+
+def _kept_apart(what: str, names: Sequence[str]) -> None:
+    """Raise ConfigError where two names, which differ, make one file name: their results would be taken for each
+    other's."""
+    files: dict[str, str] = {}
+    for name in names:
+        other = files.setdefault(slug(name), name)
+        if other != name:
+            raise ConfigError(
+                f"{what} {other!r} and {name!r} would share a file name; call one of them something else"
+            )
 
 
 def check_erasures(wanted: Sequence[WantedErasure], corpus: Corpus) -> None:
@@ -117,7 +131,7 @@ class _Erasing:
         self.label, self.kind = label_of(planned), model.kind
         self.name = self.work.name_of(self.label, "erase")
         self.model = model
-        self.layers = model.resolve_layers(self.analysis.layers)
+        self.layers = model.resolve_layers(self.analysis.layers, self.analysis.site)
 
     def do(self) -> None:
         from probekit.models.scoring.make import make_scorer

@@ -24,7 +24,7 @@ Line = tuple[str, str, list[Measurement | None]]
 
 def make_panels(found: Context, find: Finder, summary: str) -> list[Panel]:
     """What there is of: sentence, encoded against used, accuracy, probes, divergence, table."""
-    name = slug(found.about.model, "erase", found.concept)[:70]
+    name = slug(found.about.model, "erase", found.concept)[:60]
     panels = [Panel("sentence", f"{name}-summary", "In a sentence", labels={"text": summary})]
     if not found.own or not found.layers:
         return panels

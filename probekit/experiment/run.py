@@ -23,6 +23,7 @@ from probekit.experiment.train_steps import config_hash, train_planned
 from probekit.experiment.wanted import Wanted, check_units, tasks_of
 from probekit.experiment.work import Say, Step, Work, load_planned
 from probekit.glossary import Progress, silent
+from probekit.results.panel import distinct
 from probekit.results.run import Run
 
 if TYPE_CHECKING:
@@ -176,9 +177,9 @@ def _write(work: Work) -> None:
     (work.run.path / "measurements.jsonl").unlink(missing_ok=True)
     for result in work.results:
         work.run.add_measurements(result.rows)
-        for panel in result.panels:
-            work.run.add_panel(panel)
         work.info["summary"].append(result.summary)
+    for panel in distinct(panel for result in work.results for panel in result.panels):
+        work.run.add_panel(panel)
     if work.plan.claim:
         checked = check_claims(work.plan.claim, work.run.measurements())
         work.run.add_panel(claims_panel(checked))

@@ -10,7 +10,7 @@ from probekit.report.figures.style import COLUMN, PAGE
 from probekit.report.page import build_page
 from probekit.report.plot import DRAWINGS, panels_of, render
 from probekit.results.files import canonical_json, write_bytes
-from probekit.results.panel import Panel
+from probekit.results.panel import Panel, distinct
 from probekit.results.run import Run
 
 
@@ -59,7 +59,7 @@ def write_report(path: str | Path, *things: Any, question: str = "", expectation
     write_bytes(run.path / "measurements.jsonl", b"".join(canonical_json(row) + b"\n" for row in rows))
     for stale in (run.path / "artifacts").glob("[0-9]*-*.*"):
         stale.unlink()
-    for panel in _distinct(panels):
+    for panel in distinct(panels):
         run.add_panel(panel)
     words = {"name": run.path.name, "question": question, "expectation": expectation, "summary": summary}
     run.write_info({**words, "finished": True})
@@ -69,14 +69,3 @@ def write_report(path: str | Path, *things: Any, question: str = "", expectation
 def _call(thing: Any, name: str) -> list[Any]:
     found = getattr(thing, name, ())
     return list(found() if callable(found) else found)
-
-
-def _distinct(panels: list[Panel]) -> list[Panel]:
-    """Panels of the same name numbered from the second on."""
-    seen: dict[str, int] = {}
-    named = []
-    for panel in panels:
-        seen[panel.name] = seen.get(panel.name, 0) + 1
-        name = panel.name if seen[panel.name] == 1 else f"{panel.name}-{seen[panel.name]}"
-        named.append(Panel(panel.kind, name, panel.title, panel.caption, panel.arrays, panel.labels))
-    return named

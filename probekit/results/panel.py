@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +174,21 @@ CHECKS: dict[str, Callable[[Panel], None]] = {
     "table": _table,
     "sentence": _sentence,
 }
+
+
+def distinct(panels: Iterable[Panel]) -> list[Panel]:
+    """The panels, those of a name that was there before numbered from the second on: a name is a file name.
+
+    >>> [panel.name for panel in distinct([Panel("sentence", "x", "X", labels={"text": "1."})] * 2)]
+    ['x', 'x-2']
+    """
+    seen: set[str] = set()
+    named = []
+    for panel in panels:
+        name, number = panel.name, 1
+        while name in seen:
+            number += 1
+            name = f"{panel.name}-{number}"
+        seen.add(name)
+        named.append(replace(panel, name=name))
+    return named

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from probekit.errors import DataError
-from probekit.results.panel import Panel
+from probekit.results.panel import Panel, distinct
 
 CURVE: dict[str, Any] = {
     "layers": ["0", "1"], "x_label": "layer", "y_label": "accuracy", "series": [{"name": "upos", "style": "task"}],
@@ -89,3 +89,9 @@ def test_curves_and_forests_that_fit_are_taken() -> None:
 def test_names_are_slugs(name: str) -> None:
     with pytest.raises(DataError, match="slug"):
         Panel("sentence", name, "T", labels={"text": ""})
+
+
+def test_panels_of_one_name_are_told_apart() -> None:
+    panels = [Panel("sentence", name, "T", labels={"text": name}) for name in ("x", "x-2", "x", "y", "x")]
+    assert [panel.name for panel in distinct(panels)] == ["x", "x-2", "x-3", "y", "x-4"]
+    assert [panel.labels["text"] for panel in distinct(panels)] == ["x", "x-2", "x", "y", "x"]
