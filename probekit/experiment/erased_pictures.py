@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from probekit.experiment.erased_context import UNEDITED, Context
 from probekit.experiment.erased_finder import Finder
 from probekit.experiment.erased_rows import method_of
-from probekit.experiment.erased_series import CONTROL_CONCEPT, Judged, Series
+from probekit.experiment.erased_series import CONTROL_CONCEPT, RANDOM, Judged, Series
 from probekit.experiment.erased_summary import spoken_probe
 from probekit.results.formats import format_interval, slug
 from probekit.results.measurement import Measurement
@@ -20,6 +20,8 @@ from probekit.results.panel import Panel
 Array = NDArray[Any]
 Line = tuple[str, str, list[Measurement | None]]
 """Name, style and the row of every layer."""
+AS_LARGE = {RANDOM: "random erasure", "pca-erasure": "principal components"}
+"""Controls of which there is a series for each rank, and what they are called."""
 
 
 def make_panels(found: Context, find: Finder, summary: str) -> list[Panel]:
@@ -93,11 +95,8 @@ def _encoded_and_used(found: Context, find: Finder, judged: Judged, name: str) -
 
 
 def _accuracy(found: Context, find: Finder, judged: Judged, name: str) -> list[Panel]:
-    suite, layers = judged.suite.name, found.layers
-    lines: list[Line] = [
-        (one.name, _style(one), [find.get("accuracy", layer, one.name, corpus=suite) for layer in layers])
-        for one in found.series
-    ]
+    suite = judged.suite.name
+    lines = _erasures(found, find, "accuracy", suite)
     unedited = find.get("accuracy", "", UNEDITED, corpus=suite)
     more: dict[str, Any] = {}
     if unedited is not None and unedited.value is not None:
@@ -112,6 +111,35 @@ def _accuracy(found: Context, find: Finder, judged: Judged, name: str) -> list[P
         lines,
         **more,
     )
+
+
+def _erasures(found: Context, find: Finder, metric: str, corpus: str = "") -> list[Line]:
+    """A line for every eraser. Of controls that are as large as an eraser, where its rank is not the same at every
+    layer, a line for each eraser: a series of each rank would have one point or few."""
+    lines: list[Line] = []
+    for role, shown in AS_LARGE.items():
+        sizes = [one for one in found.series if one.role == role and set(one.cells) & set(found.layers)]
+        if len(sizes) < 2:
+            continue
+        for own in found.own:
+            like = [_of_rank(own.mean(layer, "rank"), sizes, layer) for layer in found.layers]
+            rows = [
+                None if one is None else find.get(metric, layer, one.name, corpus=corpus)
+                for one, layer in zip(like, found.layers, strict=True)
+            ]
+            lines.append((f"{shown} of the rank of {method_of(own)}", "twin", rows))
+    merged = {name.partition(" of the rank of ")[0] for name, _, _ in lines}
+    alone = [one for one in found.series if AS_LARGE.get(one.role) not in merged]
+    return [
+        *((one.name, _style(one), [find.get(metric, layer, one.name, corpus=corpus) for layer in found.layers])
+          for one in alone),
+        *lines,
+    ]  # fmt: skip
+
+
+def _of_rank(rank: float | None, sizes: Sequence[Series], layer: str) -> Series | None:
+    """The series of a rank that has the layer."""
+    return next((one for one in sizes if layer in one.cells and one.mean(layer, "rank") == rank), None)
 
 
 def _probes(found: Context, find: Finder, name: str) -> list[Panel]:
@@ -141,10 +169,7 @@ def _probes(found: Context, find: Finder, name: str) -> list[Panel]:
 
 
 def _divergence(found: Context, find: Finder, name: str) -> list[Panel]:
-    lines: list[Line] = [
-        (one.name, _style(one), [find.get("kl_bits_per_piece", layer, one.name) for layer in found.layers])
-        for one in found.series
-    ]
+    lines = _erasures(found, find, "kl_bits_per_piece")
     return _curve(
         found,
         name,

@@ -227,3 +227,22 @@ def test_pictures_and_table(suite: pk.Suite, posed: Posed) -> None:
     assert "<table>" in erased._repr_html_()
     assert "number" in repr(erased)
     assert len(erased.outcomes) == 1 + 3 + 6 + 3
+
+
+def test_random_erasures_of_several_ranks_are_one_line_for_each_eraser(suite: pk.Suite, posed: Posed) -> None:
+    maker = Maker(suite, posed, ["inlp", "leace", "random"])
+    n = len(suite.items)
+    maker.add("unedited", right=np.ones(n, bool))
+    for rank, layer in enumerate(LAYERS, start=1):
+        maker.add("probe", layer, probe=0.95)
+        maker.add("erase", layer, "inlp", right=np.zeros(n, bool), probe=0.5, rank=rank)
+        maker.add("erase", layer, "leace", right=np.zeros(n, bool), probe=0.5)
+        for size in {1, rank}:
+            right = np.arange(n) % 2 == 0 if size == 1 else np.ones(n, bool)
+            maker.add("erase", layer, f"random {size}", "random-erasure", 0, right=right, rank=size)
+    figure = next(panel for panel in maker.done().panels if panel.name.endswith("-accuracy"))
+    names = [one["name"] for one in figure.labels["series"]]
+    wanted = ["random erasure of the rank of inlp", "random erasure of the rank of leace"]
+    assert names == ["inlp of number", "leace of number", *wanted]
+    np.testing.assert_allclose(figure.arrays["value"][2, 1:], 1.0)
+    assert (figure.arrays["value"][3] < 0.7).all()
