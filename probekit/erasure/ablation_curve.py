@@ -176,10 +176,11 @@ def ablation_curve(
     """Score a model without the first 1, 2, 4, ... members of a ranking, and without as many at random.
 
     ``make_edits(members)`` says how some members of the `ranking` are taken out (`pk.ablate_neurons`,
-    `pk.ablate_heads`), ``judge()`` scores the items inside these edits: Outcomes (an item counts 1 where its
-    prediction is right), or a number for each item, float [items], whose clusters `cluster` int [items] names
-    (otherwise each is its own). `ranking` lists all members that may go, the first to go first; random rankings are
-    `draws` orders of the same members by `seed`, each cut at the same sizes. An item without a number (NaN) in any of
+    `pk.ablate_heads`), ``judge()`` scores the items inside these edits: Outcomes, an item counting 1 where its
+    prediction is right (``pk.judge(model, suite, baselines=()).outcomes``: baselines would be fitted anew each
+    time), or a number for each item, float [items], whose clusters `cluster` int [items] names (otherwise each
+    is its own). `ranking` lists all members that may go, the first to go first; random rankings are `draws`
+    orders of the same members by `seed`, each cut at the same sizes. An item without a number (NaN) in any of
     these runs is left out of all.
 
     Raises ConfigError (a size beyond the ranking, a member listed twice), DataError (other items than before).
@@ -192,6 +193,8 @@ def ablation_curve(
     ((1, 2, 4, 8), (4, 7), (2, 4, 7))
     """
     members = list(ranking.tolist() if isinstance(ranking, np.ndarray) else ranking)
+    if any(isinstance(one, list) for one in members):
+        raise ConfigError("a ranking is one list of members, the first to go first; got lists in a list")
     if not members or len(set(members)) != len(members):
         raise ConfigError(
             f"a ranking lists every member once; got {len(members)}, {len(set(members))} of them different"
@@ -249,7 +252,13 @@ def _scores(judged: Any, cluster: Any, expected: int | None = None) -> tuple[Arr
             raise DataError("outcomes of numbers have no right and wrong; give a float for each item instead")
         values, own, ids = judged.correct, np.asarray(judged.cluster, dtype=np.int64), judged.ids
     else:
-        values = np.asarray(judged, dtype=np.float64)
+        try:
+            values = np.asarray(judged, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise DataError(
+                f"judge gave {type(judged).__name__}; it must give outcomes (of `pk.judge`: its .outcomes) or a "
+                "number for each item"
+            ) from None
         own, ids = np.arange(len(values)) if values.ndim == 1 else np.zeros(0, np.int64), ()
     if values.ndim != 1 or not len(values):
         raise DataError(f"judge must give a number for each item, float [items]; got shape {values.shape}")

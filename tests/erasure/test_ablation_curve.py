@@ -154,6 +154,10 @@ def test_what_is_refused() -> None:
         run([1, 2, 2])
     with pytest.raises(ConfigError, match="from 1 to the 3 members"):
         run([1, 2, 3], sizes=[4])
+    with pytest.raises(ConfigError, match="one list of members"):
+        run(np.zeros((2, 2)))
+    with pytest.raises(DataError, match=r"judge gave object; it must give outcomes"):
+        ablation_curve(tiny_model("bert"), object, edits, [1, 2])  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="draws must be"):
         run([1, 2, 3], draws=-1)
     with pytest.raises(DataError, match="3 clusters for 40 items"):
