@@ -61,8 +61,9 @@ def _probes(found: Context, find: Finder, one: Series) -> str:
 def _behaviour(found: Context, find: Finder, one: Series, judged: Judged) -> str:
     suite = judged.suite.name
     unedited = find.get("accuracy", "", UNEDITED, corpus=suite)
-    n = 0 if unedited is None else unedited.n
-    text = f"On {suite} ({n:,} items of the test half) it is right in {_score(unedited)}."
+    n, gone = (0, 0) if unedited is None else (unedited.n, unedited.n_left_out)
+    left_out = f", {gone:,} more left out" if gone else ""
+    text = f"On {suite} ({n:,} items of the test half{left_out}) it is right in {_score(unedited)}."
     chosen = find.chosen(one, suite)
     if chosen is None or chosen.value is None:
         return f"{text} No layer could be chosen and tested."

@@ -246,3 +246,23 @@ def test_random_erasures_of_several_ranks_are_one_line_for_each_eraser(suite: pk
     assert names == ["inlp of number", "leace of number", *wanted]
     np.testing.assert_allclose(figure.arrays["value"][2, 1:], 1.0)
     assert (figure.arrays["value"][3] < 0.7).all()
+
+
+def test_items_that_the_model_was_not_judged_on_are_told(suite: pk.Suite, posed: Posed) -> None:
+    maker = Maker(suite, posed, ["leace"])
+    n = len(suite.items)
+    maker.add("unedited", right=np.ones(n, bool))
+    maker.add("probe", "0", probe=0.95)
+    maker.add("erase", "0", right=np.ones(n, bool), probe=0.5)
+    first = maker.questions.cases[int(np.flatnonzero(maker.test)[0])]
+    for k, result in enumerate(maker.results):
+        if result.answers:
+            bits = result.answers[0].bits.copy()
+            bits[[first.spans[2, "good"], first.spans[2, "bad"]]] = np.nan
+            reason = np.arange(maker.questions.n_asks) // 2 == first.item
+            answers = replace(
+                result.answers[0], bits=bits, reason=reason.astype(np.int32), reasons=("", "too long")
+            )
+            maker.results[k] = replace(result, answers=(answers,))
+    judged = int(maker.test.sum()) - 1
+    assert f"({judged} items of the test half, 1 more left out) it is right in" in maker.done().summary
