@@ -45,24 +45,24 @@ class ConceptMoments:
         """Take in states [n, dim] and labels [n] or numbers [n, k]. Raises DataError."""
         X = checked_states(X, None if self.moments is None else self.moments.dim)
         y = checked_concept(y, len(X))
-        if self._labels is None:
-            self._labels = y.ndim == 1
-        if self._labels != (y.ndim == 1):
+        labels = y.ndim == 1
+        if self._labels not in (None, labels):
             raise DataError(
                 "labels [n] and numbers [n, k] cannot be mixed in one stream; "
                 f"got shape {y.shape} after {'labels' if self._labels else 'numbers'}"
             )
         moments = Moments(X.shape[1]) if self.moments is None else self.moments
-        if moments.n and len(X) > CHUNK and not np.isfinite(X).all():  # refused before any of it is taken in
-            Moments(X.shape[1]).add(X)
-        codes = dict(self._codes)
-        if y.ndim == 1:
-            moments.add_classes(X, code_labels(y, codes))
-        elif moments.n and y.shape[1] != moments.numbers:
+        if moments.n and not labels and y.shape[1] != moments.numbers:
             raise DataError(f"numbers of {moments.numbers} columns came before; got {y.shape[1]}")
-        else:
+        codes = dict(self._codes)
+        own = code_labels(y, codes) if labels else None
+        if moments.n:
+            check_products(X)
+        if own is None:
             moments.add_numbers(X, y)
-        self.moments, self._codes = moments, codes
+        else:
+            moments.add_classes(X, own)
+        self.moments, self._codes, self._labels = moments, codes, labels
 
     def finished(self) -> tuple[Moments, Shown]:
         """The moments and where the concept shows in them. Raises DataError for fewer than 2 rows, or 1 class."""
@@ -121,6 +121,14 @@ def checked_states(X: Any, dim: int | None = None) -> Array:
     if dim is not None and X.shape[1] != dim:
         raise DataError(f"states of width {dim} came before; got width {X.shape[1]}")
     return np.asarray(X)
+
+
+def check_products(X: Array, *, double: bool = False) -> None:
+    """Raises the DataError that `Moments` would raise on states [n, dim], before any of them is added."""
+    working = np.float64 if double or X.dtype.itemsize >= 8 else np.float32
+    limit = float(np.sqrt(np.finfo(working).max / CHUNK)) / 4  # below it no sum of products can overflow
+    if not (float(X.max()) < limit and float(X.min()) > -limit):
+        Moments(X.shape[1], double=double).add(X)
 
 
 def _as_array(given: Any) -> Array:

@@ -43,6 +43,8 @@ class Inlp(BaseEstimator):  # type: ignore[misc]
     weights out. All directions removed so far are kept as one orthonormal basis Q, so that the projection I - Q Q^T
     stays orthogonal, and is the product of the rounds' own projections (Ravfogel et al. 2020, arXiv:2004.07667).
 
+    It goes over the rows many times, and so takes arrays and no stream.
+
     Parameters
     ----------
     classifier : any scikit-learn classifier that has ``coef_`` after `fit`; cloned in every round. None: the fast

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
 from probekit.erasure.concept import ConceptMoments, check_method
 from probekit.erasure.eraser import Eraser
-from probekit.errors import DataError
+from probekit.erasure.streamed import Streamed
 from probekit.maths.guarding import guarding_directions, orthogonal_directions, shrink
 
 Array = NDArray[Any]
 
 
-class Leace(BaseEstimator):  # type: ignore[misc]
+class Leace(Streamed[ConceptMoments, tuple[Eraser, NDArray[np.float64]]]):
     """Least-squares concept erasure: no linear probe finds the concept, and no affine map changes the states less.
 
     r(x) = x - W^+ P W (x - mean), W = Sigma_xx^(-1/2), P the orthogonal projection onto the columns of W Sigma_xz
@@ -52,9 +51,6 @@ class Leace(BaseEstimator):  # type: ignore[misc]
     True
     """
 
-    _seen: ConceptMoments
-    _solved: tuple[Eraser, NDArray[np.float64]]
-
     def __init__(
         self,
         *,
@@ -68,53 +64,29 @@ class Leace(BaseEstimator):  # type: ignore[misc]
         self.shrinkage = shrinkage
         self.concept = concept
 
-    def fit(self, X: Array, y: Any) -> Self:
-        """Fit on states X [n, dim] and labels y [n] of any kind, or numbers y [n, k].
-
-        Raises DataError for one class only, fewer than 2 rows, values that are not finite, and lengths that differ.
-        """
-        self._start()
-        self._seen.add(X, y)
-        self._solve()
-        return self
-
-    def partial_fit(self, X: Array, y: Any) -> Self:
-        """Take in one more batch; labels not seen before may appear. Raises as `fit`, but waits for a second class."""
-        if not hasattr(self, "_seen"):
-            self._start()
-        self._seen.add(X, y)
-        self.__dict__.pop("_solved", None)
-        return self
-
     @property
     def eraser_(self) -> Eraser:
         """The eraser of all batches so far. Raises DataError before the second row and the second class."""
-        return self._solve()[0]
+        return self._learned()[0]
 
     @property
     def correlations_(self) -> NDArray[np.float64]:
         """Canonical correlations of states and concept, descending, float64 [min(dim, classes or k)]."""
-        return self._solve()[1]
+        return self._learned()[1]
 
     @property
     def classes_(self) -> Array | None:
         """The labels seen, sorted where they can be, [classes]; None for numbers."""
         return self._begun().classes
 
-    def _start(self) -> None:
+    def _check(self, dim: int) -> None:
         check_method(self.method, ("leace", "orthogonal"))
-        self._seen = ConceptMoments()
-        self.__dict__.pop("_solved", None)
 
-    def _begun(self) -> ConceptMoments:
-        if not hasattr(self, "_seen"):
-            raise DataError("this Leace has seen no states; call fit or partial_fit first")
-        return self._seen
+    def _begin(self) -> ConceptMoments:
+        return ConceptMoments()
 
-    def _solve(self) -> tuple[Eraser, NDArray[np.float64]]:
-        if "_solved" in self.__dict__:
-            return self._solved
-        moments, shown = self._begun().finished()
+    def _solve(self, seen: ConceptMoments) -> tuple[Eraser, NDArray[np.float64]]:
+        moments, shown = seen.finished()
         covariance = moments.covariance()
         if self.shrinkage:
             covariance = shrink(covariance, moments.n)
@@ -130,5 +102,4 @@ class Leace(BaseEstimator):  # type: ignore[misc]
         eraser = Eraser(
             left=left, right=right, center=moments.mean, method=name, concept=self.concept, about=about,
         )  # fmt: skip
-        self._solved = eraser, found.correlations
-        return self._solved
+        return eraser, found.correlations

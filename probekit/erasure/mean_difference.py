@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
-
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
-
 from probekit.erasure.concept import ConceptMoments
 from probekit.erasure.eraser import Eraser
+from probekit.erasure.streamed import Streamed
 from probekit.maths.guarding import guarding_directions, orthogonal_directions
 from probekit.maths.subspaces import orthonormal_basis
 
-Array = NDArray[Any]
 
-
-class MeanDifference(BaseEstimator):  # type: ignore[misc]
+class MeanDifference(Streamed[ConceptMoments, Eraser]):
     """Orthogonal projection away from the differences of class means, or away from the whitened ones.
 
     Plain, it leaves every class the same mean, as LEACE does and with a larger change. ``whitened=True`` removes the
@@ -34,10 +28,15 @@ class MeanDifference(BaseEstimator):  # type: ignore[misc]
         self.tolerance = tolerance
         self.concept = concept
 
-    def fit(self, X: Array, y: Any) -> Self:
-        """Fit on states X [n, dim] and labels y [n] or numbers y [n, k]. Raises DataError as `Leace.fit` does."""
-        seen = ConceptMoments()
-        seen.add(X, y)
+    @property
+    def eraser_(self) -> Eraser:
+        """The eraser of all batches so far. Raises DataError before the second row and the second class."""
+        return self._learned()
+
+    def _begin(self) -> ConceptMoments:
+        return ConceptMoments()
+
+    def _solve(self, seen: ConceptMoments) -> Eraser:
         moments, shown = seen.finished()
         found = guarding_directions(
             moments.covariance(), shown.directions, eps=moments.eps, tolerance=self.tolerance, most=shown.most
@@ -46,8 +45,7 @@ class MeanDifference(BaseEstimator):  # type: ignore[misc]
             basis = orthonormal_basis(found.right.T)
         else:
             basis = orthogonal_directions(shown.directions, found.rank)
-        self.eraser_ = Eraser(
+        return Eraser(
             left=basis, right=basis.T, center=moments.mean, concept=self.concept,
             method="mass mean" if self.whitened else "mean difference", about=shown.about,
         )  # fmt: skip
-        return self

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from probekit.erasure.concept import ConceptMoments
 from probekit.erasure.labelled import LabelledEraser
+from probekit.erasure.streamed import Streamed
 
 Array = NDArray[Any]
 
@@ -43,7 +43,7 @@ class OracleEraser(LabelledEraser):
         return rows - torch.tensor(z - self.mean_z, dtype=rows.dtype, device=rows.device) @ coef
 
 
-class OracleLeace(BaseEstimator):  # type: ignore[misc]
+class OracleLeace(Streamed[ConceptMoments, OracleEraser]):
     """What least squares predicts from the concept is subtracted: the floor under every eraser's change.
 
     r(x, z) = x - Sigma_xz Sigma_zz^+ (z - mean of z) (Belrose et al. 2023, theorem 4.5 and its appendix). It needs z
@@ -59,20 +59,29 @@ class OracleLeace(BaseEstimator):  # type: ignore[misc]
     def __init__(self, *, concept: str = "") -> None:
         self.concept = concept
 
-    def fit(self, X: Array, y: Any) -> Self:
-        """Fit on states X [n, dim] and labels y [n] or numbers y [n, k]. Raises DataError as `Leace.fit` does."""
-        seen = ConceptMoments()
-        seen.add(X, y)
+    @property
+    def eraser_(self) -> OracleEraser:
+        """The eraser of all batches so far. Raises DataError before the second row and the second class."""
+        return self._learned()
+
+    @property
+    def classes_(self) -> Array | None:
+        """The labels seen, sorted where they can be, [classes]; None for numbers."""
+        return self._begun().classes
+
+    def _begin(self) -> ConceptMoments:
+        return ConceptMoments()
+
+    def _solve(self, seen: ConceptMoments) -> OracleEraser:
         moments, shown = seen.finished()
-        self.classes_ = seen.classes
-        if self.classes_ is None:
+        labels = seen.classes
+        if labels is None:
             mean_z, cross, _ = moments.number_covariances()
             whitening = seen.number_whitening()
             coef, classes = cross @ whitening @ whitening.T, ()
         else:
-            coef, classes = (seen.class_means() - moments.mean).T, tuple(self.classes_.tolist())
+            coef, classes = (seen.class_means() - moments.mean).T, tuple(labels.tolist())
             mean_z = np.zeros(len(classes))
-        self.eraser_ = OracleEraser(
+        return OracleEraser(
             center=moments.mean, coef=coef, mean_z=mean_z, classes=classes, concept=self.concept, about=shown.about,
         )  # fmt: skip
-        return self

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from probekit.erasure.concept import (
     check_classes,
+    check_products,
     checked_concept,
     checked_states,
     code_labels,
@@ -21,6 +21,7 @@ from probekit.erasure.concept import (
     sort_labels,
 )
 from probekit.erasure.labelled import LabelledEraser
+from probekit.erasure.streamed import Streamed
 from probekit.errors import DataError
 from probekit.maths.guarding import shrink
 from probekit.maths.moments import Moments
@@ -58,7 +59,41 @@ class QuadraticEraser(LabelledEraser):
         return out
 
 
-class QuadraticLeace(BaseEstimator):  # type: ignore[misc]
+class ClassSums:
+    """Moments of each class by itself, batch by batch."""
+
+    def __init__(self) -> None:
+        self._moments: dict[Any, Moments] = {}
+
+    @property
+    def labels(self) -> list[Any]:
+        """The labels seen, sorted where they can be."""
+        return sort_labels(self._moments)
+
+    def add(self, X: Array, y: Any) -> None:
+        """Take in states [n, dim] and labels [n]. Raises DataError."""
+        X = checked_states(X, next((moments.dim for moments in self._moments.values()), None))
+        y = checked_concept(y, len(X))
+        if y.ndim != 1:
+            raise DataError(
+                f"quadratic erasure is of classes: labels must have shape ({len(X)},); got {y.shape}"
+            )
+        table: dict[Any, int] = {}
+        codes = code_labels(y, table)
+        check_products(X, double=True)
+        for label, code in table.items():
+            self._moments.setdefault(label, Moments(X.shape[1], double=True)).add(X[codes == code])
+
+    def finished(self) -> list[Moments]:
+        """The moments of the classes in the order of `labels`. Raises DataError for fewer than 2 rows, or 1 class."""
+        n = sum(moments.n for moments in self._moments.values())
+        if n < 2:
+            raise DataError(f"an eraser needs at least 2 rows; got {n}")
+        check_classes(list(self._moments))
+        return [self._moments[label] for label in self.labels]
+
+
+class QuadraticLeace(Streamed[ClassSums, QuadraticEraser]):
     """Class means and class covariances become equal, by the affine map of each class that moves it least.
 
     Every class is transported to the barycentre of the class covariances (Belrose et al. 2023, section on quadratic
@@ -90,16 +125,28 @@ class QuadraticLeace(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Array, y: Any) -> Self:
         """Fit on states X [n, dim] and labels y [n]. Raises DataError as `Leace.fit` does, and for numbers y [n, k]."""
-        X, y = checked_states(X), checked_concept(y, len(X))
-        if y.ndim != 1:
-            raise DataError(
-                f"quadratic erasure is of classes: labels must have shape ({len(X)},); got {y.shape}"
-            )
-        table: dict[Any, int] = {}
-        codes = code_labels(y, table)
-        check_classes(list(table))
-        labels = sort_labels(table)
-        classes = [_moments(X[codes == table[label]]) for label in labels]
+        return super().fit(X, y)
+
+    @property
+    def eraser_(self) -> QuadraticEraser:
+        """The eraser of all batches so far. Raises DataError before the second row and the second class."""
+        return self._learned()
+
+    @property
+    def classes_(self) -> Array:
+        """The labels seen, sorted where they can be, [classes]."""
+        return label_array(self._begun().labels)
+
+    @property
+    def kept_(self) -> int:
+        """How many directions are left. Raises as `eraser_`."""
+        return int(self.eraser_.about["kept"])
+
+    def _begin(self) -> ClassSums:
+        return ClassSums()
+
+    def _solve(self, seen: ClassSums) -> QuadraticEraser:
+        labels, classes = seen.labels, seen.finished()
         counts = np.array([moments.n for moments in classes], dtype=np.float64)
         weights = counts / counts.sum()
         means = np.stack([moments.mean for moments in classes])
@@ -110,13 +157,12 @@ class QuadraticLeace(BaseEstimator):  # type: ignore[misc]
         if basis.shape[1]:
             target = barycentre(within, weights)
             maps = np.stack([basis @ transport_map(own, target) @ basis.T for own in within])
-        self.classes_, self.kept_ = label_array(labels), int(basis.shape[1])
-        about = {"n": len(X), "classes": [plain(label) for label in labels], "kept": self.kept_}
-        self.eraser_ = QuadraticEraser(
+        n, kept = int(counts.sum()), int(basis.shape[1])
+        about = {"n": n, "classes": [plain(label) for label in labels], "kept": kept}
+        return QuadraticEraser(
             center=weights @ means, means=means, maps=maps, classes=tuple(labels), concept=self.concept,
             about={**about, "counts": [int(count) for count in counts], "shrinkage": bool(self.shrinkage)},
         )  # fmt: skip
-        return self
 
     def _covariance(self, moments: Moments) -> NDArray[np.float64]:
         covariance = moments.covariance()
@@ -139,9 +185,3 @@ def common_directions(covariances: Array, weights: Array) -> NDArray[np.float64]
             break
         kept -= 1
     return np.ascontiguousarray(vectors[:, :kept])
-
-
-def _moments(X: Array) -> Moments:
-    moments = Moments(X.shape[1], double=True)
-    moments.add(X)
-    return moments

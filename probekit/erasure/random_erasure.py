@@ -6,17 +6,17 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
-from probekit.erasure.concept import check_method, checked_rank, checked_states, summed
+from probekit.erasure.concept import check_method, checked_rank
 from probekit.erasure.eraser import Eraser
+from probekit.erasure.streamed import StateSums, Streamed
 from probekit.errors import ConfigError, DataError
 from probekit.maths.moments import Moments
 
 Array = NDArray[Any]
 
 
-class RandomErasure(BaseEstimator):  # type: ignore[misc]
+class RandomErasure(Streamed[StateSums, Eraser]):
     """Orthogonal projection away from a uniformly random subspace, sized by a rank or after another eraser.
 
     ``rank`` directions, or as many as ``like.rank`` (``match="rank"``). With ``match="norm"`` random directions go one
@@ -52,18 +52,36 @@ class RandomErasure(BaseEstimator):  # type: ignore[misc]
         Raises ConfigError unless exactly one of rank and like is given, and for a rank above dim; DataError for X, for
         a `like` of another width, and where taking all directions out would still change less than `like` does.
         """
+        return super().fit(X, y)
+
+    def partial_fit(self, X: Array, y: Any = None) -> Self:
+        """Take in one more batch of states; one that is refused, as by `fit`, leaves no trace. y is not looked at."""
+        return super().partial_fit(X, y)
+
+    @property
+    def eraser_(self) -> Eraser:
+        """The eraser of all batches so far. Raises DataError before the second row, and for too large a change."""
+        return self._learned()
+
+    def _check(self, dim: int) -> None:
         check_method(self.match, ("rank", "norm"))
         if (self.rank is None) == (self.like is None):
             raise ConfigError("a random erasure needs either rank= or like=, and not both")
         if self.match == "norm" and self.like is None:
             raise ConfigError("match='norm' needs like=, the eraser whose change is to be equalled")
-        X = checked_states(X)
-        dim = X.shape[1]
-        if self.like is not None and self.like.dim != dim:
+        if self.like is None:
+            checked_rank(self.rank, dim)
+        elif self.like.dim != dim:
             raise DataError(
                 f"the eraser to be like is for width {self.like.dim}, while the states have width {dim}"
             )
-        moments = summed(X)
+
+    def _begin(self) -> StateSums:
+        return StateSums()
+
+    def _solve(self, seen: StateSums) -> Eraser:
+        moments = seen.finished()
+        dim = moments.dim
         about: dict[str, Any] = {"n": moments.n, "seed": int(self.seed), "match": self.match}
         if self.like is not None:
             about["like"] = self.like.key
@@ -74,8 +92,7 @@ class RandomErasure(BaseEstimator):  # type: ignore[misc]
             rank = self.like.rank if self.like is not None else checked_rank(self.rank, dim)
             left = basis = random_directions(dim, rank, self.seed)
         name = "random" if self.match == "rank" else "random, equal change"
-        self.eraser_ = Eraser(left=left, right=basis.T, center=moments.mean, method=name, about=about)
-        return self
+        return Eraser(left=left, right=basis.T, center=moments.mean, method=name, about=about)
 
     def _as_much(self, moments: Moments, like: Eraser) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Directions [dim, k] and what they are taken out along, the last one partly."""

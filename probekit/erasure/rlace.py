@@ -50,6 +50,8 @@ class Rlace(BaseEstimator):  # type: ignore[misc]
     later; a move that leaves the classifier more is taken back. Now and then the k leading directions of A make an
     exact projection, a classifier trained anew judges it on dev, and the best one is kept.
 
+    It goes over the rows many times, and so takes arrays and no stream.
+
     Parameters
     ----------
     rank : directions to remove; None: one for two classes, classes - 1 for more, which is enough.

@@ -14,6 +14,7 @@ from sklearn.datasets import make_classification
 import probekit as pk
 from probekit.errors import ConfigError, DataError
 from tests.erasure.probes import class_means, largest_coefficients, steepest_descent
+from tests.erasure.streams import check_refusals, check_stream
 
 LEACE = pk.Leace
 
@@ -378,3 +379,10 @@ def test_an_unknown_method_is_refused() -> None:
         LEACE(method="orthogonl").fit(np.eye(2), [0, 1])
     with pytest.raises(DataError, match="has seen no states"):
         LEACE().eraser_  # noqa: B018
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_a_refused_batch_leaves_no_trace(numbers: bool) -> None:
+    X, y = drawn()
+    check_refusals(LEACE(), X, np.eye(3)[y] if numbers else y)
+    check_stream(LEACE(), X, np.eye(3)[y] if numbers else y)

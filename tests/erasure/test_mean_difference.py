@@ -9,6 +9,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 import probekit as pk
 from probekit.errors import DataError
 from tests.erasure.probes import class_means, largest_coefficients
+from tests.erasure.streams import check_refusals, check_stream
 
 
 def drawn(classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -73,3 +74,23 @@ def test_bad_input_is_refused() -> None:
         pk.MeanDifference().fit(np.eye(3), [1, 1, 1])
     with pytest.raises(DataError, match="row 0"):
         pk.MeanDifference().fit(np.full((2, 2), np.nan), [0, 1])
+
+
+@pytest.mark.parametrize("whitened", [False, True])
+@pytest.mark.parametrize("numbers", [False, True])
+def test_a_stream_equals_the_whole(whitened: bool, numbers: bool) -> None:
+    X, y = drawn()
+    order = np.argsort(y, kind="stable")  # two of the classes appear only in later batches
+    X, y = X[order], y[order]
+    z = np.stack([y == 1, y + X[:, 0]], axis=1).astype(float) if numbers else y
+    check_stream(pk.MeanDifference(whitened=whitened), X, z)
+    check_refusals(pk.MeanDifference(whitened=whitened), X, z)
+
+
+def test_a_class_may_come_in_a_later_batch() -> None:
+    X = np.array([[0.0, 0.0], [0.0, 2.0], [4.0, 0.0], [4.0, 2.0]])
+    fitter = pk.MeanDifference().partial_fit(X[:2], ["a", "a"])
+    with pytest.raises(DataError, match="every label is 'a'"):
+        fitter.eraser_  # noqa: B018
+    fitter.partial_fit(X[2:], ["b", "b"])
+    np.testing.assert_allclose(fitter.eraser_(X)[:, 0], 2.0)

@@ -12,6 +12,7 @@ import probekit as pk
 from probekit.erasure.oracle_leace import OracleEraser
 from probekit.errors import DataError, StoreError
 from tests.erasure.probes import class_means, largest_coefficients, steepest_descent
+from tests.erasure.streams import check_refusals, check_stream
 
 
 def drawn(seed: int = 0, n: int = 400, dim: int = 7) -> tuple[np.ndarray, np.ndarray]:
@@ -115,3 +116,24 @@ def test_what_it_was_not_fitted_on_is_refused() -> None:
     odd = pk.OracleLeace().fit(X[:2], np.array([(1, 2), "x", 0], dtype=object)[:2]).eraser_
     with pytest.raises(DataError, match="cannot be saved"):
         odd.save("nowhere")
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_a_stream_equals_the_whole(numbers: bool) -> None:
+    X, y = drawn()
+    z = np.stack([y == "a", X[:, 0] + (y == "b")], axis=1).astype(float) if numbers else y
+    check_stream(pk.OracleLeace(), X, z)
+    check_refusals(pk.OracleLeace(concept="tag"), X, z)
+    assert (pk.OracleLeace().partial_fit(X, z).classes_ is None) == numbers
+
+
+def test_a_class_may_come_in_a_later_batch() -> None:
+    X, y = drawn()
+    X, y = X[np.argsort(y)], np.sort(y)
+    fitter = pk.OracleLeace().partial_fit(X[y == "c"], y[y == "c"])
+    assert fitter.classes_.tolist() == ["c"]
+    with pytest.raises(DataError, match="every label is 'c'"):
+        fitter.eraser_  # noqa: B018
+    fitter.partial_fit(X[y != "c"], y[y != "c"])
+    assert fitter.classes_.tolist() == ["a", "b", "c"]
+    np.testing.assert_allclose(fitter.eraser_(X, y), pk.OracleLeace().fit(X, y).eraser_(X, y), atol=1e-11)

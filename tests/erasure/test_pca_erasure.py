@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 
 import probekit as pk
 from probekit.errors import ConfigError, DataError
+from tests.erasure.streams import check_refusals, check_stream, in_batches
 
 
 def drawn() -> np.ndarray:
@@ -46,3 +47,14 @@ def test_bad_input_is_refused() -> None:
         pk.PcaErasure(7).fit(drawn())
     with pytest.raises(DataError, match="at least 2 rows; got 1"):
         pk.PcaErasure(1).fit(drawn()[:1])
+
+
+def test_a_stream_equals_the_whole() -> None:
+    X = drawn()
+    check_stream(pk.PcaErasure(2), X)
+    check_refusals(pk.PcaErasure(2), X)
+    stream = in_batches(pk.PcaErasure(2), X)
+    np.testing.assert_allclose(stream.share_, pk.PcaErasure(2).fit(X).share_, atol=1e-12)
+    assert stream.fit(X, ["not", "looked", "at"]).partial_fit(X, []).eraser_.about["n"] == 400
+    with pytest.raises(ConfigError, match="got 7"):
+        pk.PcaErasure(7).partial_fit(X)

@@ -12,6 +12,7 @@ import probekit as pk
 from probekit.erasure.quadratic_leace import QuadraticEraser, common_directions
 from probekit.errors import DataError
 from tests.erasure.probes import class_means
+from tests.erasure.streams import check_refusals, check_stream
 
 COUNTS = (500, 300, 200)
 
@@ -128,3 +129,24 @@ def test_bad_input_is_refused() -> None:
         pk.QuadraticLeace().fit(X, y)
     with pytest.raises(DataError, match="label 40 was not among the 3 classes"):
         pk.QuadraticLeace().fit(np.delete(X, 7, axis=0), np.delete(y, 7)).eraser_(X[:1], [40])
+
+
+@pytest.mark.parametrize("shrinkage", [False, True])
+def test_a_stream_equals_the_whole(shrinkage: bool) -> None:
+    X, y = drawn(same_means=False)  # the rows are in the order of the classes
+    check_stream(pk.QuadraticLeace(shrinkage=shrinkage), X, y)
+    check_refusals(pk.QuadraticLeace(shrinkage=shrinkage), X, y)
+
+
+def test_a_class_may_come_in_a_later_batch() -> None:
+    X, y = drawn()
+    fitter = pk.QuadraticLeace().partial_fit(X[y == 30], y[y == 30])
+    assert fitter.classes_.tolist() == [30]
+    for ask in ("eraser_", "kept_"):
+        with pytest.raises(DataError, match="every label is 30"):
+            getattr(fitter, ask)
+    fitter.partial_fit(X[y == 10][:3], [10] * 3)
+    assert fitter.kept_ == 2
+    fitter.partial_fit(X[y == 10][3:], y[y == 10][3:]).partial_fit(X[y == 20], y[y == 20])
+    assert (fitter.kept_, fitter.classes_.tolist()) == (5, [10, 20, 30])
+    np.testing.assert_allclose(fitter.eraser_.maps, pk.QuadraticLeace().fit(X, y).eraser_.maps, atol=1e-9)

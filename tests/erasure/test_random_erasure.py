@@ -11,6 +11,7 @@ from scipy.stats import kstest
 import probekit as pk
 from probekit.erasure.random_erasure import mean_squared_change, random_directions
 from probekit.errors import ConfigError, DataError
+from tests.erasure.streams import check_refusals, check_stream
 
 
 def drawn(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -115,3 +116,29 @@ def test_bad_input_is_refused() -> None:
     far = pk.Leace().fit(X + 100.0, y).eraser_
     with pytest.raises(DataError, match="more than their whole variance"):
         pk.RandomErasure(like=far, match="norm").fit(X)
+
+
+@pytest.mark.parametrize("kind", ["rank", "like", "norm"])
+def test_a_stream_equals_the_whole(kind: str) -> None:
+    X, y = drawn()
+    like = pk.Leace().fit(X, y).eraser_
+    fitter = {
+        "rank": pk.RandomErasure(rank=3, seed=2), "like": pk.RandomErasure(like=like),
+        "norm": pk.RandomErasure(like=like, match="norm"),
+    }[kind]  # fmt: skip
+    check_stream(fitter, X)
+    check_refusals(fitter, X)
+
+
+def test_a_stream_that_is_still_too_small_a_change_waits() -> None:
+    X, y = drawn()
+    fitter = (
+        pk.RandomErasure(like=pk.Leace().fit(X, y).eraser_, match="norm")
+        .partial_fit(X[:1])
+        .partial_fit(X[:1])
+    )
+    with pytest.raises(DataError, match="more than their whole variance"):
+        fitter.eraser_  # noqa: B018
+    assert fitter.partial_fit(X[1:]).eraser_.rank > 0
+    with pytest.raises(ConfigError, match="needs like="):
+        pk.RandomErasure(rank=1, match="norm").partial_fit(X)
