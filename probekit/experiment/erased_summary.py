@@ -26,10 +26,9 @@ def sentence(found: Context, find: Finder) -> str:
 
 
 def _probes(found: Context, find: Finder, one: Series) -> str:
-    """Best layer of the first probe, then what is left there, and whether another probe still finds it."""
+    """Best layer of the first probe, chosen on dev; what is left there, and whether another probe still finds it."""
     probes = found.analysis.probes
-    scores = {layer: _value(find.probe("probe_accuracy", layer, probes[0])) for layer in found.layers}
-    best = max(scores, key=lambda layer: scores[layer])
+    best = max(found.layers, key=lambda layer: _on_dev(found, layer, probes[0]))
     before = find.probe("probe_accuracy", best, probes[0])
     after = find.probe("probe_accuracy", best, probes[0], one.name)
     most = find.get("probe_accuracy", "", "majority")
@@ -174,8 +173,11 @@ def _bounds(row: Measurement) -> str:
     return format_interval(row.low, row.high)
 
 
-def _value(row: Measurement | None) -> float:
-    return -1.0 if row is None or row.value is None else row.value
+def _on_dev(found: Context, layer: str, probe: str) -> float:
+    """Accuracy of a probe on dev before erasure; below all others where it was not asked."""
+    cell = found.probes.get(layer)
+    right = None if cell is None else found.mean_right([cell], found.concept, probe, "dev")
+    return -1.0 if right is None or not len(right) else float(right.mean())
 
 
 def _p(value: float) -> str:

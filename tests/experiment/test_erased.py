@@ -266,3 +266,14 @@ def test_items_that_the_model_was_not_judged_on_are_told(suite: pk.Suite, posed:
             maker.results[k] = replace(result, answers=(answers,))
     judged = int(maker.test.sum()) - 1
     assert f"({judged} items of the test half, 1 more left out) it is right in" in maker.done().summary
+
+
+def test_the_best_layer_of_a_probe_is_chosen_on_dev(suite: pk.Suite, posed: Posed) -> None:
+    maker = Maker(suite, posed, ["leace"])
+    maker.add("unedited", right=np.ones(len(suite.items), bool))
+    for layer, dev, test in (("0", 0.9, 0.7), ("1", 0.8, 0.95)):
+        maker.add("probe", layer, probe=test)
+        arrays = maker.results[-1].arrays
+        arrays.update({key: codes for key, codes in maker.codes(dev).items() if key.endswith("|dev")})
+        maker.add("erase", layer, right=np.ones(len(suite.items), bool), probe=0.5)
+    assert "best at layer 0: 0.70" in maker.done().summary
