@@ -112,12 +112,9 @@ class EraseSteps:
 
     def do(self, planned: ModelPlan) -> None:
         """Erase in one model; what comes out joins the results of the run."""
-        work = self.work
-        model = work.load(planned)
-        work.note_model(model, planned)
         try:
             for one in self.wanted:
-                _Erasing(self, planned, model, one).do()
+                _Erasing(self, planned, one).do()
         finally:
             let_go()
 
@@ -125,13 +122,14 @@ class EraseSteps:
 class _Erasing:
     """One analysis of one model: its cells in the order in which they need each other."""
 
-    def __init__(self, steps: EraseSteps, planned: ModelPlan, model: Model, one: WantedErasure) -> None:
+    def __init__(self, steps: EraseSteps, planned: ModelPlan, one: WantedErasure) -> None:
         self.steps, self.planned, self.one = steps, planned, one
         self.work, self.analysis = steps.work, one.analysis
-        self.label, self.kind = label_of(planned), model.kind
+        self.model: Model = self.work.load(planned)
+        self.work.note_model(self.model, planned)
+        self.label, self.kind = label_of(planned), self.model.kind
         self.name = self.work.name_of(self.label, "erase")
-        self.model = model
-        self.layers = model.resolve_layers(self.analysis.layers, self.analysis.site)
+        self.layers = self.model.resolve_layers(self.analysis.layers, self.analysis.site)
 
     def do(self) -> None:
         from probekit.models.scoring.make import make_scorer

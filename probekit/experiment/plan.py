@@ -111,6 +111,7 @@ class ModelPlan(Strict):
     """
 
     name: str
+    label: str = Field(default="", description="what it is called in results")
     train: str | None = None
     revision: str | None = None
     twins: int = Field(default=3, ge=0)

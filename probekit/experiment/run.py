@@ -21,7 +21,7 @@ from probekit.experiment.plan import Plan, load_plan
 from probekit.experiment.probe_steps import ProbeSteps
 from probekit.experiment.train_steps import config_hash, train_planned
 from probekit.experiment.wanted import Wanted, check_units, tasks_of
-from probekit.experiment.work import Say, Step, Work, load_planned
+from probekit.experiment.work import Say, Step, Work, check_labels, load_planned
 from probekit.glossary import Progress, silent
 from probekit.results.panel import distinct
 from probekit.results.run import Run
@@ -82,6 +82,7 @@ def run_plan(
 
     if jobs == 0:
         raise ConfigError("0 jobs do nothing; give 1 or more, or -1 for one per core")
+    check_labels(plan)
     wanted, suites, erasures = tasks_of(plan), suites_of(plan), erasures_of(plan)
     begun = time.perf_counter()
     with PeakMemory() as memory:
@@ -197,6 +198,7 @@ def _corpus(plan: Plan, say: Say) -> Corpus | None:
 
 def preview(plan: Plan) -> list[str]:
     """What a plan would do and cost, in lines; reads the corpus and loads the models, runs nothing."""
+    check_labels(plan)
     wanted, suites, erasures = tasks_of(plan), suites_of(plan), erasures_of(plan)
     parts = [f"train {model.name} as {model.train} says" for model in plan.model if model.train]
     if plan.corpus is not None:

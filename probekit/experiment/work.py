@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from probekit.errors import ConfigError
 from probekit.experiment.plan import ModelPlan, Plan
 from probekit.glossary import Progress
 from probekit.results.run import Run
@@ -93,8 +94,20 @@ class Work:
 
 
 def label_of(planned: ModelPlan) -> str:
-    """What a model is called in results: the name it was given, or the last part of its folder."""
+    """What a model is called in results: its label, else its name, of a folder the last part."""
+    if planned.label:
+        return planned.label
     return Path(planned.name).name if Path(planned.name).is_dir() else planned.name
+
+
+def check_labels(plan: Plan) -> None:
+    """Raise ConfigError where two models would be called alike: rows tell them apart by that alone."""
+    labels = [label_of(model) for model in plan.model]
+    doubled = next((label for label in labels if labels.count(label) > 1), None)
+    if doubled is not None:
+        raise ConfigError(
+            f"two models would be called {doubled!r} in results; give one of them a label of its own"
+        )
 
 
 def load_planned(planned: ModelPlan, folder: Path | None = None) -> Model:

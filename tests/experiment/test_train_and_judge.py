@@ -13,6 +13,7 @@ from probekit.experiment.judge_cells import JudgeCell
 from probekit.experiment.plan import load_plan
 from probekit.experiment.run import preview, run_experiment
 from probekit.results.run import Run
+from tests.tiny_models import write_tiny
 
 TRAINING = """
 steps = 4
@@ -188,7 +189,21 @@ def test_two_suites_of_one_name_are_refused(tmp_path: Path) -> None:
             f"suites = {suites}\n{rest}\n",
             encoding="utf-8",
         )
-        with pytest.raises(
-            ConfigError, match="two suites of one analysis are called 'simple-agreement"
-        ):
+        with pytest.raises(ConfigError, match="two suites of one analysis are called 'simple-agreement"):
             preview(load_plan(file)[0])
+
+
+def test_two_models_that_results_would_call_alike_are_refused(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        write_tiny("gpt2", tmp_path / folder / "m", layers=1, dim=16, head=True)
+    file = tmp_path / "alike.toml"
+    models = '[[model]]\nname = "./a/m"\ntwins = 0\n[[model]]\nname = "./b/m"\ntwins = 0\n'
+    analysis = '[[analysis]]\nkind = "judge"\nsuites = ["simple-agreement"]\n'
+    file.write_text(models + analysis, encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match="two models would be called 'm' in results; give one of them a label"
+    ):
+        preview(load_plan(file)[0])
+    file.write_text(models + 'label = "second"\n' + analysis, encoding="utf-8")
+    run = run_experiment(file, runs=tmp_path / "runs")
+    assert {row.model for row in run.measurements()} == {"m", "second"}
