@@ -10,6 +10,8 @@ from probekit.results.formats import format_interval, format_p, format_score
 from probekit.results.measurement import Measurement
 
 LEVEL = 0.05
+PAIRS = ("sentence", "target")
+"""Kinds of suite in which a coin is right in half of the items."""
 
 
 def sentence(found: Context, find: Finder) -> str:
@@ -63,6 +65,8 @@ def _behaviour(found: Context, find: Finder, one: Series, judged: Judged) -> str
     n, gone = (0, 0) if unedited is None else (unedited.n, unedited.n_left_out)
     left_out = f", {gone:,} more left out" if gone else ""
     text = f"On {suite} ({n:,} items of the test half{left_out}) it is right in {_score(unedited)}."
+    if judged.suite.kind in PAIRS and unedited is not None and (unedited.low or 0.0) <= 0.5:
+        text = f"{text[:-1]} {_bounds(unedited)}, not told from one half: there is little to lose."
     chosen = find.chosen(one, suite)
     if chosen is None or chosen.value is None:
         return f"{text} No layer could be chosen and tested."
@@ -114,10 +118,11 @@ def _at(found: Context, find: Finder, one: Series, suite: str, chosen: Measureme
     )  # fmt: skip
     text = f"{'; '.join(parts)}".replace("after", "After", 1)
     text += f": {_lost(found)} {_score(chosen)} {_bounds(chosen)}{p}."
-    weak = _not_beyond(find, chosen.layer, one, suite)
+    costs = _clear(chosen) and _above(chosen)
+    weak = _not_beyond(find, chosen.layer, one, suite) if costs else ""
     if weak:
         text += f" But {weak}."
-    if weak or not (_clear(chosen) and _above(chosen)):
+    if weak or not costs:
         text += f" So no layer is shown to use {found.concept} in this way."
     elif find.loss[0] == "accuracy_lost":
         text += " No random erasure was asked for, so any erasure might cost as much."

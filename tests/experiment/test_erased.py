@@ -179,6 +179,18 @@ def test_where_nothing_is_used_that_is_said(suite: pk.Suite, posed: Posed) -> No
     erased = made(suite, posed, dict.fromkeys(LAYERS, 0.05))
     assert "no layer is shown to use number" in erased.summary
     assert "also costs" not in erased.summary
+    assert "But" not in erased.summary, "nothing was lost that could be laid to something else"
+    assert "little to lose" not in erased.summary
+
+
+def test_a_model_that_is_right_by_chance_has_little_to_lose(suite: pk.Suite, posed: Posed) -> None:
+    maker = Maker(suite, posed, ["leace", "random"])
+    half = np.arange(len(suite.items)) % 4 < 2
+    maker.add("unedited", right=half)
+    maker.add("probe", "0", probe=0.95)
+    maker.add("erase", "0", right=half, probe=0.5)
+    maker.add("erase", "0", "random 1", "random-erasure", 0, right=half, probe=0.95)
+    assert "not told from one half: there is little to lose" in maker.done().summary
 
 
 def test_what_an_mlp_still_finds_is_said(suite: pk.Suite, posed: Posed) -> None:
