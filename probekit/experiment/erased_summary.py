@@ -118,20 +118,21 @@ def _at(found: Context, find: Finder, one: Series, suite: str, chosen: Measureme
     )  # fmt: skip
     text = f"{'; '.join(parts)}".replace("after", "After", 1)
     text += f": {_lost(found)} {_score(chosen)} {_bounds(chosen)}{p}."
-    costs = _clear(chosen) and _above(chosen)
-    weak = _not_beyond(find, chosen.layer, one, suite) if costs else ""
+    weak = _not_beyond(find, chosen.layer, one, suite, rises=not _above(chosen)) if _clear(chosen) else ""
     if weak:
         text += f" But {weak}."
-    if weak or not costs:
+    if weak or not _clear(chosen):
         text += f" So no layer is shown to use {found.concept} in this way."
+    elif not _above(chosen):
+        text += f" Accuracy rises: what the model does here hangs on {found.concept}, and goes against what is right."
     elif find.loss[0] == "accuracy_lost":
         text += " No random erasure was asked for, so any erasure might cost as much."
     return text
 
 
-def _not_beyond(find: Finder, layer: str, one: Series, suite: str) -> str:
-    """Why a loss at a layer is not laid to the concept: no probe finds it there, or another control costs as much; ""
-    where neither holds."""
+def _not_beyond(find: Finder, layer: str, one: Series, suite: str, *, rises: bool = False) -> str:
+    """Why a loss (or a rise) at a layer is not laid to the concept: no probe finds it there, or another control moves
+    accuracy as much; "" where neither holds."""
     found = []
     encoded = [
         row
@@ -141,7 +142,7 @@ def _not_beyond(find: Finder, layer: str, one: Series, suite: str) -> str:
     if encoded and not any(_clear(row) and _above(row) for row in encoded):
         found.append(f"no probe finds {find.found.concept} there, so something else was taken away")
     for row in find.beside(layer, one, suite):
-        if not (_clear(row) and _above(row)):
+        if not _clear(row) or _above(row) is rises:
             what = row.reference.removeprefix("control=").removeprefix(CONTROL_CONCEPT).strip()
             what = "random erasure that changes as much" if what == NORM else f"{what} does"
             found.append(f"not clearly more than {what} (difference {_score(row)} {_bounds(row)})")

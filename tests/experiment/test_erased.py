@@ -183,6 +183,19 @@ def test_where_nothing_is_used_that_is_said(suite: pk.Suite, posed: Posed) -> No
     assert "little to lose" not in erased.summary
 
 
+def test_a_rise_is_told_as_use_against_what_is_right(suite: pk.Suite, posed: Posed) -> None:
+    maker = Maker(suite, posed, ["leace", "random"])
+    n = len(suite.items)
+    wrong = np.zeros(n, bool)
+    maker.add("unedited", right=wrong)
+    maker.add("probe", "0", probe=0.95)
+    maker.add("erase", "0", right=np.arange(n) % 4 < 2, probe=0.5)
+    maker.add("erase", "0", "random 1", "random-erasure", 0, right=wrong, probe=0.95)
+    said = maker.done().summary
+    assert "Accuracy rises: what the model does here hangs on number, and goes against what is right." in said
+    assert "no layer is shown" not in said
+
+
 def test_a_model_that_is_right_by_chance_has_little_to_lose(suite: pk.Suite, posed: Posed) -> None:
     maker = Maker(suite, posed, ["leace", "random"])
     half = np.arange(len(suite.items)) % 4 < 2
