@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import probekit as pk
+from probekit.models.families import FAMILIES
 
 PACKAGE = Path(pk.__file__).resolve().parent
 MODULES = [
@@ -33,6 +34,16 @@ def examples_of(name: str) -> Iterator[doctest.DocTest]:
             yield found
 
 
+@pytest.fixture
+def own_families() -> Iterator[None]:
+    """What an example registers is gone when it ends: other tests look at the table."""
+    before = dict(FAMILIES)
+    yield
+    FAMILIES.clear()
+    FAMILIES.update(before)
+
+
+@pytest.mark.usefixtures("own_families")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
