@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from probekit.experiment.erased_context import UNEDITED, Context
 from probekit.experiment.erased_finder import Finder
 from probekit.experiment.erased_rows import method_of
-from probekit.experiment.erased_series import CONTROL_CONCEPT, RANDOM, Judged, Series
+from probekit.experiment.erased_series import CONTROL_CONCEPT, RANDOM, Judged, Series, written
 from probekit.experiment.erased_summary import spoken_probe
 from probekit.results.formats import format_interval, slug
 from probekit.results.measurement import Measurement
@@ -55,10 +55,10 @@ def _curve(
         "layers": found.layers,
         "x_label": "layer (0 = embeddings)" if "0" in found.layers else "layer",
         "y_label": y,
-        "series": [{"name": shown, "style": style} for shown, style, _ in lines],
+        "series": [{"name": written(shown), "style": style} for shown, style, _ in lines],
     }
     arrays = {key: numbers(key) for key in ("value", "low", "high")}
-    return [Panel("layer-curve", name, title, caption, arrays, labels | more)]
+    return [Panel("layer-curve", name, title, written(caption), arrays, labels | more)]
 
 
 def _encoded_and_used(found: Context, find: Finder, judged: Judged, name: str) -> list[Panel]:
@@ -217,7 +217,12 @@ def _table(found: Context, find: Finder, name: str) -> Panel:
 def _line(found: Context, find: Finder, one: Series, layer: str) -> list[Any]:
     probe = found.analysis.probes[0]
     rank = one.mean(layer, "rank")
-    line: list[Any] = [layer, one.name, "" if rank is None else f"{rank:g}", one.mean(layer, "share")]
+    line: list[Any] = [
+        layer,
+        written(one.name),
+        "" if rank is None else f"{rank:g}",
+        one.mean(layer, "share"),
+    ]
     line.append(_number(find.probe("probe_accuracy", layer, probe)))
     line += [_number(find.probe("probe_accuracy", layer, p, one.name)) for p in found.analysis.probes]
     for judged in found.judged:

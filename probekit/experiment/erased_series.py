@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ Array = NDArray[Any]
 ALL_LAYERS = "all"
 CONTROL_CONCEPT = "control-concept"
 RANDOM = "random-erasure"
+WRITTEN = {"leace": "LEACE", "inlp": "INLP", "rlace": "R-LACE", "mlp": "MLP"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,11 @@ def spoken(result: CellResult) -> str:
     if method == "pca":
         return f"principal components, rank {rest}"
     return f"{method} of {cell.posed.task if cell.posed else ''}"
+
+
+def written(text: str) -> str:
+    """Text for a reader, methods by the names of their papers; rows keep the words of an experiment file."""
+    return re.sub(r"\b(leace|inlp|rlace|mlp(?= probe))\b", lambda found: WRITTEN[found[1]], text)
 
 
 def random_like(series: Series, layer: str, everyone: Sequence[Series]) -> tuple[CellResult, ...]:

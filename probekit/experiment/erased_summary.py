@@ -5,7 +5,7 @@ from __future__ import annotations
 from probekit.experiment.erased_context import UNEDITED, Context
 from probekit.experiment.erased_finder import Finder
 from probekit.experiment.erased_rows import NORM, method_of
-from probekit.experiment.erased_series import ALL_LAYERS, CONTROL_CONCEPT, Judged, Series
+from probekit.experiment.erased_series import ALL_LAYERS, CONTROL_CONCEPT, Judged, Series, written
 from probekit.results.formats import format_interval, format_p, format_score
 from probekit.results.measurement import Measurement
 
@@ -24,7 +24,7 @@ def sentence(found: Context, find: Finder) -> str:
         text += f" {_behaviour(found, find, one, judged)}"
     if not found.judged:
         text += " No suite was judged, so nothing is said of its use."
-    return text
+    return written(text)
 
 
 def _probes(found: Context, find: Finder, one: Series) -> str:

@@ -216,7 +216,7 @@ def test_the_page_and_the_sentence(finished: Run) -> None:
     assert "encoded, and used for small" in page
     [summary] = finished.info["summary"]
     assert "tells verb_number from the word&#39;s state" in page or "tells verb_number" in summary
-    assert "after leace of verb_number" in summary
+    assert "after LEACE of verb_number" in summary
     assert "Scrubbed from every layer" in summary
     kinds = [panel.kind for panel in finished.panels()]
     assert kinds.count("layer-curve") == 4

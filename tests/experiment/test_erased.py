@@ -217,7 +217,7 @@ def test_a_control_concept_that_costs_as_much_takes_the_claim_back(suite: pk.Sui
     erased = made(suite, posed, much, control={"0": 0.0, "1": 0.0, "2": 0.6})
     against = row(erased, "used", layer="2", control="", reference="control=control-concept leace of kind")
     assert against.value == 0.0
-    assert "But not clearly more than leace of kind does" in erased.summary
+    assert "But not clearly more than LEACE of kind does" in erased.summary
     assert "no layer is shown to use number" in erased.summary
     assert "It also costs at layer 1" in erased.summary
 
@@ -267,8 +267,8 @@ def test_random_erasures_of_several_ranks_are_one_line_for_each_eraser(suite: pk
             maker.add("erase", layer, f"random {size}", "random-erasure", 0, right=right, rank=size)
     figure = next(panel for panel in maker.done().panels if panel.name.endswith("-accuracy"))
     names = [one["name"] for one in figure.labels["series"]]
-    wanted = ["random erasure of the rank of inlp", "random erasure of the rank of leace"]
-    assert names == ["inlp of number", "leace of number", *wanted]
+    wanted = ["random erasure of the rank of INLP", "random erasure of the rank of LEACE"]
+    assert names == ["INLP of number", "LEACE of number", *wanted]
     np.testing.assert_allclose(figure.arrays["value"][2, 1:], 1.0)
     assert (figure.arrays["value"][3] < 0.7).all()
 
