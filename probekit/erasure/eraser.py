@@ -102,16 +102,19 @@ class Eraser:
 
     def _erase_rows(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         right, left, offset = self._tensors(rows.device, rows.dtype)
-        return torch.addmm(rows, torch.addmm(offset, rows, right), left, alpha=-1, out=out)
+        along = torch.nn.functional.linear(rows, right, offset)
+        if len(left) == 1:  # an outer product, for which a product of matrices is a detour
+            return torch.addcmul(rows, along, left, value=-1, out=out)
+        return torch.addmm(rows, along, left, alpha=-1, out=out)
 
     def _tensors(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-        """right.T, left.T and -offset where the states are; made once per device and dtype."""
+        """right, left.T and -offset where the states are; made once per device and dtype."""
         placed: dict[Any, tuple[Tensor, Tensor, Tensor]] = self.__dict__["_placed"]
         if (device, dtype) not in placed:
             with torch.inference_mode(False):  # inside inference mode they would be of no use outside it
                 right, left, offset = (
                     torch.tensor(array, dtype=dtype).to(device)
-                    for array in (self.right.T, self.left.T, -self.offset)
+                    for array in (self.right, self.left.T, -self.offset)
                 )
             placed[device, dtype] = right, left, offset
         return placed[device, dtype]

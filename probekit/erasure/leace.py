@@ -91,8 +91,9 @@ class Leace(Streamed[ConceptMoments, tuple[Eraser, NDArray[np.float64]]]):
         if self.shrinkage:
             covariance = shrink(covariance, moments.n)
         found = guarding_directions(
-            covariance, shown.directions, eps=moments.eps, tolerance=self.tolerance, most=shown.most
-        )
+            covariance, shown.directions, eps=moments.eps, tolerance=self.tolerance, most=shown.most,
+            mean=moments.mean,
+        )  # fmt: skip
         left, right = found.left, found.right
         if self.method == "orthogonal":
             left = orthogonal_directions(shown.directions, found.rank)

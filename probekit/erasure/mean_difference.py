@@ -39,8 +39,9 @@ class MeanDifference(Streamed[ConceptMoments, Eraser]):
     def _solve(self, seen: ConceptMoments) -> Eraser:
         moments, shown = seen.finished()
         found = guarding_directions(
-            moments.covariance(), shown.directions, eps=moments.eps, tolerance=self.tolerance, most=shown.most
-        )
+            moments.covariance(), shown.directions, eps=moments.eps, tolerance=self.tolerance, most=shown.most,
+            mean=moments.mean,
+        )  # fmt: skip
         if self.whitened:
             basis = orthonormal_basis(found.right.T)
         else:

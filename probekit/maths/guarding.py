@@ -34,7 +34,13 @@ class Guarding(NamedTuple):
 
 
 def guarding_directions(
-    covariance: Array, directions: Array, *, eps: float, most: int, tolerance: float | None = None
+    covariance: Array,
+    directions: Array,
+    *,
+    eps: float,
+    most: int,
+    tolerance: float | None = None,
+    mean: Array | None = None,
 ) -> Guarding:
     """The map of least change after which features and concept are uncorrelated.
 
@@ -42,7 +48,8 @@ def guarding_directions(
     a whitened concept; `eps` the rounding unit of the products they were made of; `most` an upper bound of the rank.
     Features are brought to unit variance first, so that `tolerance` is a share of the largest eigenvalue of their
     correlations, whatever their scales. A direction that varies less counts as varying by that share if the concept
-    shows in it: no tolerance leaves a concept in place.
+    shows in it: no tolerance leaves a concept in place. `mean` [dim] tells how much of what shows is the rounding of
+    means that are large against the spread.
 
     >>> found = guarding_directions(np.diag([4.0, 1.0]), np.array([[2.0], [0.0]]), eps=1e-16, most=1)
     >>> (found.left @ found.right).tolist(), found.correlations.tolist()
@@ -59,7 +66,9 @@ def guarding_directions(
         return Guarding(empty, empty.T, np.zeros(0), limit)
     scale = scale[varies]
     correlations = covariance[np.ix_(varies, varies)] / np.outer(scale, scale)
-    factor, smallest = _whitening(correlations, scale, directions[varies], limit, eps)
+    far = 0.0 if mean is None else float(np.linalg.norm(mean[varies] / scale))
+    shows = eps + np.finfo(np.float64).eps * far
+    factor, smallest = _whitening(correlations, scale, directions[varies], limit, shows)
     u, s, _ = np.linalg.svd(factor.whiten(directions[varies]), full_matrices=False)
     u = u[:, : min(most, int((s > ROUNDING * eps / np.sqrt(smallest)).sum()))]  # rounding correlates a little
     left, right = np.zeros((dim, u.shape[1])), np.zeros((u.shape[1], dim))
@@ -113,18 +122,18 @@ class _Eigen:
     """Whitening by B with Sigma = B B' and its pseudoinverse: what reads is orthogonal to what did not vary.
 
     A direction that varies less than `limit` says counts as varying that much if the concept shows in it beyond
-    rounding, so that it is guarded without being blown up; if not, it is left alone.
+    `rounding`, so that it is guarded without being blown up; if not, it is left alone.
     """
 
     def __init__(
-        self, correlations: Array, scale: Array, directions: Array, limit: float, eps: float
+        self, correlations: Array, scale: Array, directions: Array, limit: float, rounding: float
     ) -> None:
         values, vectors = np.linalg.eigh(correlations)
         least = limit * values[-1]
         kept = values > least
         empty = vectors[:, ~kept]
         shows, size, _ = np.linalg.svd(empty.T @ (directions / scale[:, None]), full_matrices=False)
-        shown = empty @ shows[:, size > 4 * eps * (4 + np.sqrt(empty.shape[1]))]  # more than sums' rounding
+        shown = empty @ shows[:, size > 4 * rounding * (4 + np.sqrt(empty.shape[1]))]  # more than sums' own
         columns = [vectors[:, kept] * np.sqrt(values[kept]), shown * np.sqrt(least)]
         self.basis = scale[:, None] * np.concatenate(columns, axis=1)
         self.q, self.r = np.linalg.qr(self.basis)
@@ -149,7 +158,7 @@ def _solve(triangle: Array, x: Array, *, lower: bool = False, trans: str = "N") 
 
 
 def _whitening(
-    correlations: Array, scale: Array, directions: Array, limit: float, eps: float
+    correlations: Array, scale: Array, directions: Array, limit: float, rounding: float
 ) -> tuple[_Cholesky | _Eigen, float]:
     """A whitening, and the smallest eigenvalue that it keeps, or a bound of it, as a share of the largest."""
     from scipy.linalg import LinAlgError, cholesky, lapack
@@ -162,4 +171,4 @@ def _whitening(
     # the estimate is of the 1-norm, which bounds the ratio of eigenvalues from below, up to a small factor
     if condition > 10 * limit:
         return _Cholesky(triangle, scale), float(condition)
-    return _Eigen(correlations, scale, directions, limit, eps), limit
+    return _Eigen(correlations, scale, directions, limit, rounding), limit
