@@ -72,8 +72,8 @@ def test_shares_add_up_to_the_difference_from_the_baseline(kind: str) -> None:
         tiny_lm(kind), "the cabinet dogs ___", LogOdds("cat", "the"), baseline="mean"
     )
     assert found.texts[0].before == pytest.approx(whole, abs=1e-4)
-    assert found.texts[0].importance[:3].sum() == pytest.approx(whole - empty, abs=1e-3)
-    assert abs(whole - empty) > 1e-3
+    assert found.texts[0].importance[:3].sum() == pytest.approx(whole - empty, abs=1e-5)
+    assert np.abs(found.texts[0].importance[:3]).max() > 1e-4  # whatever pieces the tokenizer was trained to
     assert np.isnan(found.texts[0].importance[3])
 
 
