@@ -38,8 +38,20 @@ def orthonormal_range(left: Array, right: Array, *, tolerance: float = TOLERANCE
     """
     if not right.size:
         return np.zeros((left.shape[0], 0))
+    rows, columns = np.linalg.norm(left, axis=1), np.linalg.norm(right, axis=0)
+    both = (rows > 0) & (columns > 0)
+    # features in units in which both factors are alike: a similarity, which leaves the rank of a map as it is
+    units = np.where(both, np.sqrt(np.divide(rows, columns, out=np.ones(len(rows)), where=both)), 1.0)
+    rank = orthonormal_basis(_product(left / units[:, None], right * units), tolerance=tolerance).shape[1]
+    basis: Array = np.linalg.svd(_product(left, right), full_matrices=False)[0][:, :rank]
+    return basis
+
+
+def _product(left: Array, right: Array) -> Array:
+    """A matrix [dim, at most k] with the range and the singular values of left @ right."""
     _, triangle = np.linalg.qr(np.asarray(right, dtype=np.float64).T)
-    return orthonormal_basis(left @ triangle.T, tolerance=tolerance)
+    product: Array = left @ triangle.T
+    return product
 
 
 def principal_angles(a: Array, b: Array) -> Array:

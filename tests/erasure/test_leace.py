@@ -248,7 +248,7 @@ def test_constant_dimensions_stay_as_they_are(dtype) -> None:
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(0, 10**6), st.lists(st.integers(-4, 4), min_size=8, max_size=8))
+@given(st.integers(0, 10**6), st.lists(st.integers(-6, 6), min_size=8, max_size=8))
 def test_units_of_the_features_do_not_matter(seed: int, powers: list[int]) -> None:
     X, y = drawn(seed)
     units = 10.0 ** np.array(powers)
