@@ -17,7 +17,8 @@ Rows = tuple[Array, Array]
 
 
 def fit_eraser(method: str, train: Rows, dev: Rows, *, like: Eraser | None = None, seed: int = 0) -> Eraser:
-    """The eraser that `method` fits to train rows (X, y); dev rows are where INLP stops, and nothing else.
+    """The eraser that `method` fits to train rows (X, y); dev rows are where INLP stops and
+    R-LACE is judged, and nothing else.
 
     `like` is the eraser whose rank ("random", "pca") or whose mean squared change ("random-norm") is matched.
     Raises ConfigError for an unknown method, DataError as the fitters do.
@@ -43,7 +44,7 @@ def _inlp(train: Rows, dev: Rows, like: Any, seed: int) -> Any:
 def _rlace(train: Rows, dev: Rows, like: Any, seed: int) -> Any:
     from probekit.erasure.rlace import Rlace
 
-    return Rlace().fit(*train).eraser_
+    return Rlace().fit(*train, X_dev=dev[0], y_dev=dev[1]).eraser_
 
 
 def _mean(train: Rows, dev: Rows, like: Any, seed: int) -> Any:
