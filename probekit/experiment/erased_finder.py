@@ -71,10 +71,12 @@ class Finder:
         ]
         return found[0] if found else None
 
-    def random(self, metric: str, layer: str, one: Series, corpus: str = "") -> Measurement | None:
+    def random(
+        self, metric: str, layer: str, one: Series, corpus: str = "", group: str = ""
+    ) -> Measurement | None:
         """A row about the random erasures of the same rank as an eraser's at a layer."""
         cells = random_like(one, layer, self.found.series)
         for other in self.found.series:
             if cells and other.cells.get(layer, ()) is cells:
-                return self.get(metric, layer, other.name, corpus=corpus)
+                return self.get(metric, layer, other.name, corpus=corpus, group=group)
         return None

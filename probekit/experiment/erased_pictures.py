@@ -37,7 +37,7 @@ def make_panels(found: Context, find: Finder, summary: str) -> list[Panel]:
     panels += _probes(found, find, f"{name}-probes")
     panels += _divergence(found, find, f"{name}-kl")
     panels.append(_table(found, find, f"{name}-table"))
-    return panels
+    return [*panels, *_neighbours(found, find, f"{name}-neighbours")]
 
 
 def _curve(
@@ -190,8 +190,9 @@ def _table(found: Context, find: Finder, name: str) -> Panel:
         "variance",
         f"{probe} before",
         *(f"{p} after" for p in found.analysis.probes),
+        f"{probe} after random",
     ]
-    formats = ["text", "text", "text", "score", "score", *["score"] * len(found.analysis.probes)]
+    formats = ["text", "text", "text", *["score"] * (3 + len(found.analysis.probes))]
     for judged in found.judged:
         columns += [f"{judged.suite.name} after", "random", "used", "95 %", "p (Holm)"]
         formats += ["score", "score", "score", "text", "p"]
@@ -214,6 +215,40 @@ def _table(found: Context, find: Finder, name: str) -> Panel:
     )
 
 
+def _neighbours(found: Context, find: Finder, name: str) -> list[Panel]:
+    """What probes tell of neighbouring concepts before and after, and after random erasures of the same rank."""
+    probe = found.analysis.probes[0]
+    cells = []
+    for task in (other for other in found.problems if other != found.concept):
+        group = f"neighbour={task} probe={probe}"
+        most = find.get("probe_accuracy", "", "majority", group=f"neighbour={task}")
+        for one in found.own:
+            for layer in one.cells:
+                rows = (
+                    most,
+                    find.get("probe_accuracy", layer, UNEDITED, group=group),
+                    find.get("probe_accuracy", layer, one.name, group=group),
+                    find.random("probe_accuracy", layer, one, group=group),
+                )
+                cells.append([task, layer, written(one.name), *map(_number, rows)])
+    if not cells:
+        return []
+    return [
+        Panel(
+            "table",
+            name,
+            f"What goes with {found.concept} in {found.about.model}",
+            f"Accuracy of {spoken_probe(probe)} for neighbouring concepts, on test words. Random: mean of the random "
+            "erasures of the same rank.",
+            labels={
+                "columns": ["neighbour", "layer", "eraser", "majority", "before", "after", "after random"],
+                "rows": cells,
+                "formats": ["text", "text", "text", *["score"] * 4],
+            },
+        )
+    ]
+
+
 def _line(found: Context, find: Finder, one: Series, layer: str) -> list[Any]:
     probe = found.analysis.probes[0]
     rank = one.mean(layer, "rank")
@@ -225,6 +260,7 @@ def _line(found: Context, find: Finder, one: Series, layer: str) -> list[Any]:
     ]
     line.append(_number(find.probe("probe_accuracy", layer, probe)))
     line += [_number(find.probe("probe_accuracy", layer, p, one.name)) for p in found.analysis.probes]
+    line.append(_number(find.random("probe_accuracy", layer, one, group=f"probe={probe}")))
     for judged in found.judged:
         suite = judged.suite.name
         used = find.used(layer, one, suite)

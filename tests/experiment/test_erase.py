@@ -120,6 +120,11 @@ def test_the_probe_loses_what_leace_takes_and_nothing_else(finished: Run) -> Non
         beside = one(rows, "probe_accuracy", layer=layer, group="neighbour=number probe=linear",
                      method="leace of verb_number")  # fmt: skip
         assert beside.value is not None
+        table = next(panel for panel in finished.panels() if panel.name.endswith("-neighbours"))
+        line = next(line for line in table.labels["rows"] if line[:2] == ["number", layer])
+        shown = dict(zip(table.labels["columns"], line, strict=True))
+        assert (shown["eraser"], shown["after"]) == ("LEACE of verb_number", beside.value)
+        assert None not in (shown["majority"], shown["before"], shown["after random"])
     assert [row for row in rows if row.metric == "encoded_after" and row.group.endswith("probe=mlp")]
 
 

@@ -248,6 +248,10 @@ def test_pictures_and_table(suite: pk.Suite, posed: Posed) -> None:
     np.testing.assert_allclose(figure.arrays["value"][1], 0.0)
     table = next(panel for panel in erased.panels if panel.kind == "table")
     assert [line[0] for line in table.labels["rows"]] == [*LAYERS, *LAYERS]
+    after, random = (table.labels["columns"].index(name) for name in ("linear after", "linear after random"))
+    assert [(line[after], line[random]) for line in table.labels["rows"]][: len(LAYERS)] == [
+        (pytest.approx(0.5, abs=0.02), pytest.approx(0.95, abs=0.02))
+    ] * len(LAYERS)
     assert len(erased.table()) == len(erased.rows)
     assert "<table>" in erased._repr_html_()
     assert "number" in repr(erased)
