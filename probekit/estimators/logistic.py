@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from probekit.errors import DataError
 from probekit.estimators.descent import Descent
+from probekit.estimators.fallback import finish
 from probekit.estimators.objective import Float, Labels, evaluate
 from probekit.estimators.rows import Rows
 from probekit.estimators.warmup import warm_up
@@ -75,7 +76,7 @@ def solve_logistic(
     the rows. Together or alone, the answers agree to the tolerance; the same call gives the same bits.
 
     A few epochs of Adam (`warmup`), then Newton steps whose curvature comes from a sample of rows (`curvature`) and
-    whose gradient is exact.
+    whose gradient is exact. A descent that gets stuck is finished by L-BFGS (`fallback`), beyond ``max_iter``.
 
     Raises DataError where labels and rows do not fit, a value is not finite, or a problem has fewer than two classes.
 
@@ -99,6 +100,9 @@ def solve_logistic(
         found = evaluate(rows, [descent.labels for descent in active], [descent.point for descent in active])
         for descent, evaluation in zip(active, found, strict=True):
             descent.tell(evaluation)
+    for descent in descents:
+        if not descent.converged and descent.n_iter < max_iter:
+            finish(rows, descent, tol=tol, max_iter=max_iter)
     return [run.solution(descent) for run, descent in zip(runs, descents, strict=True)]
 
 
