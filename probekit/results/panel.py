@@ -42,6 +42,19 @@ class Panel:
         arrays: value float64[rows, columns], NaN = not defined; optional n int64[rows].
     "confusion"
         labels: classes; arrays: counts int64[gold, predicted].
+    "scatter"
+        Points in one or more planes side by side. labels: planes [str], classes [str]; optional marked {"index", "name"}:
+        points that are named; optional notes [str], one per plane, printed under it; optional names [str], one per point.
+        arrays: xy float64[planes, points, 2], NaN = not there; code int64[points], the class of each.
+    "attention"
+        How pieces or words attend to each other, every head. labels: tokens [str] (what rows and columns stand for), layers
+        [str], heads [str]; optional chosen [layer number, head number] in the arrays: drawn large; optional note; optional
+        sentence_b int: where a second text begins.
+        arrays: weights float32[layers, heads, tokens, tokens], rows look, NaN = not defined; optional queries and keys
+        float32[layers, heads, tokens, dim].
+    "shaded-text"
+        Words shaded by a number. labels: lines [{"words": [str], "name": str}], value_label; optional range [low, high].
+        arrays: value float64[words of all lines together], NaN = not defined.
     "table"
         labels: columns, rows (lists of text, number or None), formats per column, each one of `FORMATS`.
     "sentence"
@@ -152,6 +165,38 @@ def _confusion(panel: Panel) -> None:
     _shape(panel, "counts", len(classes), len(classes))
 
 
+def _scatter(panel: Panel) -> None:
+    planes, classes = _need(panel, "planes", "classes")
+    points = panel.arrays["xy"].shape[1] if panel.arrays.get("xy", np.zeros(0)).ndim == 3 else 0
+    _shape(panel, "xy", len(planes), points, 2)
+    _shape(panel, "code", points)
+    for name, length in (("notes", len(planes)), ("names", points)):
+        if name in panel.labels and len(panel.labels[name]) != length:
+            raise DataError(
+                f"panel {panel.name!r}: {len(panel.labels[name])} {name} where {length} are needed"
+            )
+    code = panel.arrays["code"]
+    if points and not (0 <= code.min() and code.max() < len(classes)):
+        raise DataError(f"panel {panel.name!r}: codes {code.min()}..{code.max()} for {len(classes)} classes")
+
+
+def _attention(panel: Panel) -> None:
+    tokens, layers, heads = _need(panel, "tokens", "layers", "heads")
+    _shape(panel, "weights", len(layers), len(heads), len(tokens), len(tokens))
+    for name in ("queries", "keys"):
+        if name in panel.arrays:
+            dim = panel.arrays[name].shape[-1]
+            _shape(panel, name, len(layers), len(heads), len(tokens), dim)
+
+
+def _shaded_text(panel: Panel) -> None:
+    lines, _ = _need(panel, "lines", "value_label")
+    for line in lines:
+        if "words" not in line or "name" not in line:
+            raise DataError(f"panel {panel.name!r}: a line needs words and a name; got {line!r}")
+    _shape(panel, "value", sum(len(line["words"]) for line in lines))
+
+
 def _table(panel: Panel) -> None:
     columns, rows, formats = _need(panel, "columns", "rows", "formats")
     if len(formats) != len(columns) or not set(formats) <= set(FORMATS):
@@ -171,6 +216,9 @@ CHECKS: dict[str, Callable[[Panel], None]] = {
     "forest": _forest,
     "heatmap": _heatmap,
     "confusion": _confusion,
+    "scatter": _scatter,
+    "attention": _attention,
+    "shaded-text": _shaded_text,
     "table": _table,
     "sentence": _sentence,
 }

@@ -19,7 +19,7 @@ FLOORS = [
     {"estimators"},
     {"models"},
     {"activations"},
-    {"probing", "behavior", "erasure"},
+    {"probing", "behavior", "erasure", "attention", "geometry"},
     {"experiment"},
     {"cli"},
 ]

@@ -1,0 +1,1 @@
+"""Attention: what every head looks at, tested against baselines; and the pictures of it."""
