@@ -129,7 +129,7 @@ def _by_interface(
         _CALLS.reset(token)
     if number != model.stacks[0].blocks:
         raise ModelError(
-            f"{model.name}: {number} attentions came by in {model.stacks[0].blocks} blocks; its attention cannot be read"
+            f"{model.name}: {number} attentions came by in {model.stacks[0].blocks} blocks; it cannot be read"
         )
 
 

@@ -43,17 +43,19 @@ class Panel:
     "confusion"
         labels: classes; arrays: counts int64[gold, predicted].
     "scatter"
-        Points in one or more planes side by side. labels: planes [str], classes [str]; optional marked {"index", "name"}:
-        points that are named; optional notes [str], one per plane, printed under it; optional names [str], one per point.
+        Points in one or more planes side by side. labels: planes [str], classes [str]; optional marked {"index",
+        "name"}: points that are named; optional notes [str], one per plane, printed under it; optional names [str],
+        one per point.
         arrays: xy float64[planes, points, 2], NaN = not there; code int64[points], the class of each.
     "attention"
-        How pieces or words attend to each other, every head. labels: tokens [str] (what rows and columns stand for), layers
-        [str], heads [str]; optional chosen [layer number, head number] in the arrays: drawn large; optional note; optional
-        sentence_b int: where a second text begins.
-        arrays: weights float32[layers, heads, tokens, tokens], rows look, NaN = not defined; optional queries and keys
-        float32[layers, heads, tokens, dim].
+        How pieces or words attend to each other, every head. labels: tokens [str] (what rows and columns stand for),
+        layers [str], heads [str]; optional chosen [layer, head], numbers in the arrays: drawn large; optional note;
+        optional sentence_b: where a second text begins.
+        arrays: weights float32[layers, heads, tokens, tokens], rows look, NaN = not defined; optional queries and
+        keys float32[layers, heads, tokens, dim].
     "shaded-text"
-        Words shaded by a number. labels: lines [{"words": [str], "name": str}], value_label; optional range [low, high].
+        Words shaded by a number. labels: lines [{"words": [str], "name": str}], value_label; optional range [low,
+        high].
         arrays: value float64[words of all lines together], NaN = not defined.
     "table"
         labels: columns, rows (lists of text, number or None), formats per column, each one of `FORMATS`.
@@ -176,7 +178,7 @@ def _scatter(panel: Panel) -> None:
                 f"panel {panel.name!r}: {len(panel.labels[name])} {name} where {length} are needed"
             )
     code = panel.arrays["code"]
-    if points and not (0 <= code.min() and code.max() < len(classes)):
+    if points and not (code.min() >= 0 and code.max() < len(classes)):
         raise DataError(f"panel {panel.name!r}: codes {code.min()}..{code.max()} for {len(classes)} classes")
 
 
