@@ -21,6 +21,7 @@ BYTES = 256 * 2**20  # and never more than fit here
 OVERSHOOT = 0.8  # the slope at a point, against that at the start, above which a step was too long
 LITTLE = 0.05  # of the objective: a step that promised more says little about what is left
 SHORTEST = 1e-7
+ROUNDING = 1e-6  # of the objective: two values nearer than this may be equal
 
 
 class Descent:
@@ -53,21 +54,38 @@ class Descent:
         self.done = self.done or self.n_iter >= self.max_iter or self.length < SHORTEST
 
     def _accepts(self, found: Evaluation) -> bool:
-        """Along a line a convex function's slope only grows: take a point unless it climbs too steeply there.
+        """Take a point that falls enough, or that has not risen where the slope is not yet turned too far.
 
-        Slopes are exact where values already differ by less than their rounding.
+        The second rule is for the end, where values differ by less than their rounding and slopes are still exact.
+        By the slope alone a point far up the other side could be taken: a row decided wrongly climbs in a
+        straight line, however far the step overshot.
         """
         if self.metric is None:
             return True
         there = float(np.vdot(found.gradient, self.direction))
         fell = self.value - found.value
-        if there <= -OVERSHOOT * self.slope or fell > max(-0.1 * self.length * self.slope, 1e-5 * self.value):
+        turned = there > -OVERSHOOT * self.slope
+        if fell > max(-0.1 * self.length * self.slope, 1e-5 * self.value):
             return True
-        shorter = -self.slope / (there - self.slope) if np.isfinite(there) else 0.0
-        self.length *= min(max(shorter, 0.1), 0.6)
+        if not turned and fell >= -ROUNDING * self.value:
+            return True
+        self.length *= min(max(self._lowest(fell, there), 0.1), 0.6)
         self.point = self.best + self.length * self.direction
         self._look_at_more()
         return False
+
+    def _lowest(self, fell: float, there: float) -> float:
+        """Where the cubic through both values and slopes is lowest, as a share of the step (Nocedal & Wright 2006,
+        3.59)."""
+        if not (np.isfinite(fell) and np.isfinite(there)):
+            return 0.0
+        bend = self.slope + there + 3.0 * fell / self.length
+        root = bend * bend - self.slope * there
+        if root < 0.0:
+            return 0.5
+        root = float(np.sqrt(root))
+        below = there - self.slope + 2.0 * root
+        return 1.0 - (there + root - bend) / below if below > 0.0 else 0.5
 
     def _judge(self) -> None:
         """Half of Newton's decrement says how far below the minimum lies (Boyd & Vandenberghe 2004, 9.5.1).
