@@ -17,7 +17,8 @@ from probekit.experiment.cells import Ended
 from probekit.experiment.erase_edits import edit_of, scrub_all
 from probekit.experiment.erase_fit import fit_eraser
 from probekit.experiment.judge_cells import read_suite
-from probekit.experiment.plan import CorpusPlan, ErasePlan, ModelPlan, SuitePlan
+from probekit.experiment.plan import CorpusPlan, ErasePlan, ModelPlan
+from probekit.experiment.plan_suites import SuitePlan
 from probekit.experiment.work import load_planned
 from probekit.glossary import Progress, silent
 from probekit.results.bundle import load_bundle, save_bundle

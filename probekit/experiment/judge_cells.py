@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError, ProbekitError
 from probekit.experiment.cells import Ended
-from probekit.experiment.plan import JudgePlan, ModelPlan, SuitePlan
+from probekit.experiment.plan import JudgePlan, ModelPlan
+from probekit.experiment.plan_suites import SuitePlan
 from probekit.experiment.work import load_planned
 from probekit.glossary import Progress, silent
 from probekit.results.files import read_json, write_json

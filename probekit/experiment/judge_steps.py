@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from probekit.errors import ProbekitError
 from probekit.experiment.cells import do_cells
 from probekit.experiment.judge_cells import JudgeCell, do_judge_cell, read_suites
-from probekit.experiment.plan import JudgePlan, ModelPlan, Plan, SuitePlan
+from probekit.experiment.plan import JudgePlan, ModelPlan, Plan
+from probekit.experiment.plan_suites import SuitePlan
 from probekit.experiment.work import Work, label_of
 
 if TYPE_CHECKING:

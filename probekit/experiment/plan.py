@@ -12,7 +12,9 @@ from pydantic import Field, model_validator
 
 from probekit.data.strict import Strict, check_table, read_toml, set_key
 from probekit.errors import ConfigError, did_you_mean
+from probekit.experiment.plan_inside import AttendPlan, LookPlan
 from probekit.experiment.plan_paths import CORPUS_FILES, resolve_paths
+from probekit.experiment.plan_suites import SuitePlan, as_tables
 from probekit.results.measurement import Measurement
 
 CORPUS_SOURCES = (*CORPUS_FILES, "hub", "generated", "agreement")
@@ -152,16 +154,6 @@ class ProbePlan(Strict):
         return self
 
 
-class SuitePlan(Strict):
-    """A suite with what its file leaves open: where the published data lie, and the form of the text."""
-
-    suite: str
-    data: str | None = None
-    format: str | None = None
-    append: str | None = None
-    capital: bool | None = None
-
-
 class JudgePlan(Strict):
     """Judge models on behavioural suites, beside unigram, n-gram, majority number and random twins."""
 
@@ -179,7 +171,7 @@ class JudgePlan(Strict):
     @property
     def chosen(self) -> list[SuitePlan]:
         """Every suite as a table."""
-        return [SuitePlan(suite=one) if isinstance(one, str) else one for one in self.suites]
+        return as_tables(self.suites)
 
 
 class EraseSeedPlan(Strict):
@@ -219,7 +211,7 @@ class ErasePlan(Strict):
     @property
     def chosen(self) -> list[SuitePlan]:
         """Every suite as a table."""
-        return [SuitePlan(suite=one) if isinstance(one, str) else one for one in self.suites]
+        return as_tables(self.suites)
 
     @property
     def erasers(self) -> list[str]:
@@ -261,6 +253,9 @@ class ClaimPlan(Strict):
         return self
 
 
+Analysis = Annotated[ProbePlan | JudgePlan | ErasePlan | AttendPlan | LookPlan, Field(discriminator="kind")]
+
+
 class Plan(Strict):
     """Everything an experiment file says, with the defaults in force."""
 
@@ -268,9 +263,7 @@ class Plan(Strict):
     question: Question = Question()
     corpus: CorpusPlan | None = None
     model: list[ModelPlan] = Field(min_length=1)
-    analysis: list[Annotated[ProbePlan | JudgePlan | ErasePlan, Field(discriminator="kind")]] = Field(
-        min_length=1
-    )
+    analysis: list[Analysis] = Field(min_length=1)
     claim: list[ClaimPlan] = Field(default=[])
 
     @property
@@ -285,9 +278,17 @@ class Plan(Strict):
     def erasures(self) -> list[ErasePlan]:
         return [one for one in self.analysis if isinstance(one, ErasePlan)]
 
+    @property
+    def attendings(self) -> list[AttendPlan]:
+        return [one for one in self.analysis if isinstance(one, AttendPlan)]
+
+    @property
+    def lookings(self) -> list[LookPlan]:
+        return [one for one in self.analysis if isinstance(one, LookPlan)]
+
     @model_validator(mode="after")
     def _some_need_a_corpus(self) -> Plan:
-        kind = "probe" if self.probes else "erase" if self.erasures else ""
+        kind = next((one.kind for one in self.analysis if not isinstance(one, JudgePlan)), "")
         if kind and self.corpus is None:
             raise ValueError(f"an analysis of kind {kind!r} reads a corpus; add a [corpus] table")
         names = [model.name for model in self.model]

@@ -61,7 +61,7 @@ def resolve_suites(document: dict[str, Any], folder: Path) -> None:
     """A suite with a slash or an ending is a path; data and baseline texts always are."""
     analyses = document.get("analysis")
     for analysis in analyses if isinstance(analyses, list) else []:
-        if not isinstance(analysis, dict) or analysis.get("kind") not in ("judge", "erase"):
+        if not isinstance(analysis, dict) or analysis.get("kind") not in ("judge", "erase", "attend"):
             continue
         if isinstance(analysis.get("suites"), list):
             analysis["suites"] = [_suite_path(one, folder) for one in analysis["suites"]]
