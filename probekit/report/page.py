@@ -10,6 +10,7 @@ from typing import Any
 
 from probekit.glossary import SPLITS
 from probekit.report.figures.sentence import draw_sentence
+from probekit.report.figures.shaded_text import draw_shaded_text
 from probekit.report.figures.style import COLUMN, PAGE, undrawn
 from probekit.report.figures.table import draw_table
 from probekit.report.plot import DRAWINGS, data_uri, render
@@ -109,7 +110,11 @@ def _items(panels: Sequence[Panel]) -> list[Item]:
     items, counts = [], {"Figure": 0, "Table": 0}
     for panel in panels:
         words: dict[str, Any] = {"anchor": panel.name, "title": panel.title, "caption": panel.caption}
-        if panel.kind in DRAWINGS:
+        if panel.kind == "shaded-text":
+            counts["Figure"] += 1
+            number = f"Figure {counts['Figure']}"
+            items.append(Item("table", number=number, content=draw_shaded_text(panel), **words))
+        elif panel.kind in DRAWINGS:
             counts["Figure"] += 1
             number = f"Figure {counts['Figure']}"
             image, narrow = (data_uri(render(panel, width=width)) for width in (PAGE, COLUMN))

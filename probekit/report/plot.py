@@ -14,6 +14,8 @@ from probekit.report.figures.curve import draw_curve
 from probekit.report.figures.forest import draw_forest
 from probekit.report.figures.heatmap import draw_heatmap
 from probekit.report.figures.layer_curve import draw_layer_curve
+from probekit.report.figures.scatter import draw_scatter
+from probekit.report.figures.shaded_text import picture_shaded_text
 from probekit.report.figures.style import PAGE, style
 from probekit.results.html import escape
 from probekit.results.panel import Panel
@@ -27,6 +29,8 @@ DRAWINGS: dict[str, Callable[[Panel, float], Figure]] = {
     "forest": draw_forest,
     "heatmap": draw_heatmap,
     "confusion": draw_confusion,
+    "shaded-text": picture_shaded_text,
+    "scatter": draw_scatter,
 }
 """Kinds of panels that are pictures; the others are HTML."""
 
