@@ -51,6 +51,10 @@ class Attended:
 
 
 _CALLS: ContextVar[Seen | None] = ContextVar("probekit_attend", default=None)
+CHANGE: ContextVar[Callable[[torch.Tensor], torch.Tensor] | None] = ContextVar(
+    "probekit_values", default=None
+)
+"""What is made of the values in a watched pass (`attention_edits.changed_values`)."""
 _LOCKS: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()
 _BY_NAME: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 _BEFORE: dict[int, str] = {}
@@ -75,7 +79,7 @@ def attend(
     Raises ModelError where the model gives no attention of this shape, ConfigError on an unknown layer.
     """
     wanted = model.resolve_layers(layers, "heads")
-    run = _watched if _by_name(model) else _told
+    run = _watched if looked_up_by_name(model) else _told
     _pass(run, model, input_ids, attention_mask, visit, wanted, position_ids)
 
 
@@ -107,7 +111,7 @@ def attentions(
     return found
 
 
-def _by_name(model: Model) -> bool:
+def looked_up_by_name(model: Model) -> bool:
     """Whether the family looks its attention function up by name: tried on four pieces, once per model."""
     with _LOCKS.setdefault(model.module, threading.RLock()):
         if model.module not in _BY_NAME:
@@ -301,6 +305,8 @@ def _function(module: Any, query: Any, key: Any, value: Any, attention_mask: Any
     if calls is None:
         former = ALL_ATTENTION_FUNCTIONS.get_interface(_before(getattr(module, "config", None)), eager)
         return former(module, query, key, value, attention_mask, **kwargs)
+    change = CHANGE.get()
+    value = value if change is None else change(value)
     output, weights = eager(module, query, key, value, attention_mask, **kwargs)
     calls(weights, query, key, value)
     return output, weights
