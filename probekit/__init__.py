@@ -46,6 +46,7 @@ _HOMES = {
     "angles": "probekit.erasure.removed",
     "attention_flow": "probekit.attention.flow",
     "attentions": "probekit.models.attention",
+    "attention_view": "probekit.attention.view",
     "capture": "probekit.models.hooks.capture",
     "compare": "probekit.results.compare",
     "dimension_importance": "probekit.erasure.dimension_importance",

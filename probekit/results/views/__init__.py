@@ -1,4 +1,4 @@
-"""Attention that can be touched: bertviz's head, model and neuron view as one page that loads nothing and runs offline."""
+"""Attention that can be touched: bertviz's head, model and neuron view as one page that loads nothing."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from probekit.errors import ConfigError
 from probekit.results.fragment import Fragment
 from probekit.results.html import escape, visible
 from probekit.results.panel import Panel
-from probekit.results.views.scripts import Scripts, read_scripts
+from probekit.results.views.scripts import read_scripts
 from probekit.results.views.window import choose_heads, choose_pieces, room_for, told_heads, told_window
 
 Array = NDArray[Any]
@@ -110,7 +110,9 @@ def _heads(panel: Panel) -> int:
 def _carry(panel: Panel, view: str, start: int) -> tuple[dict[str, Any], list[str]]:
     """What the page carries, ready for JSON, and the sentences that say what it does not."""
     if panel.kind != "attention":
-        raise ConfigError(f"panel {panel.name!r} is of kind {panel.kind!r}; a view needs one of kind 'attention'")
+        raise ConfigError(
+            f"panel {panel.name!r} is of kind {panel.kind!r}; a view needs one of kind 'attention'"
+        )
     labels, arrays = panel.labels, panel.arrays
     vectors = {name: arrays[name] for name in ("queries", "keys") if name in arrays}
     if view == "neuron" and len(vectors) < 2:

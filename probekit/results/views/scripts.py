@@ -45,7 +45,10 @@ def views_missing() -> str:
 
 @lru_cache(maxsize=len(VIEWS))
 def read_scripts(view: str) -> Scripts:
-    """The scripts and the style of a view. Raises ConfigError for another view, MissingExtra where a package is absent."""
+    """The scripts and the style of a view.
+
+    Raises ConfigError for another view, MissingExtra where a package is absent.
+    """
     if view not in VIEWS:
         raise ConfigError(f"no view {view!r}; {did_you_mean(str(view), VIEWS)}")
     if missing := views_missing():

@@ -62,7 +62,9 @@ def choose_pieces(
     [0, 1, 2, 5, 6, 7, 11]
     """
     if not 0 <= start < max(1, n_pieces):
-        raise ConfigError(f"the window cannot start at piece {start}: the text has pieces 0 to {n_pieces - 1}")
+        raise ConfigError(
+            f"the window cannot start at piece {start}: the text has pieces 0 to {n_pieces - 1}"
+        )
     if n_pieces <= room:
         return np.arange(n_pieces)
     kept = sorted(number for number in special if 0 <= number < n_pieces)[:room]
@@ -75,9 +77,10 @@ def choose_pieces(
 
 
 def choose_heads(view: str, weights: Array, special: Collection[int] = (), dim: int = 0) -> Array:
-    """Which heads are carried, bool ``[layers, heads]``: as many as there is room for, those first that give most weight
-    to other pieces of the text (neither the piece itself nor a special piece), on average over the pieces that are no
-    special ones. Equal heads: the lower layer, then the lower number.
+    """Which heads are carried, bool ``[layers, heads]``: as many as there is room for.
+
+    Those come first that give most weight to other pieces of the text (neither the piece itself nor a special piece),
+    on average over the pieces that are no special ones. Equal heads: the lower layer, then the lower number.
 
     ``weights`` is ``[layers, heads, pieces, pieces]``; NaN counts as 0.
     """
@@ -104,7 +107,9 @@ def reach(weights: Array, special: Collection[int] = ()) -> Array:
     return found
 
 
-def told_window(n_pieces: int, chosen: Array, n_special: int, start: int = 0, two: bool = False) -> str:
+def told_window(
+    n_pieces: int, chosen: Array, n_special: int, start: int = 0, two: bool = False, *, verb: str = "Shown"
+) -> str:
     """The window in a sentence; "" where all pieces are in it.
 
     >>> told_window(10, np.array([0, 1, 2, 3, 9]), 2)
@@ -118,7 +123,9 @@ def told_window(n_pieces: int, chosen: Array, n_special: int, start: int = 0, tw
     elif two:
         which = f"{len(chosen) - n_special} from the beginnings of the two texts"
     special = f" and {n_special} special {'one' if n_special == 1 else 'ones'}" if n_special else ""
-    return f"Shown: {len(chosen)} of {n_pieces:,} pieces: {which}{special}. Weights to the others are left out."
+    return (
+        f"{verb}: {len(chosen)} of {n_pieces:,} pieces: {which}{special}. Weights to the others are left out."
+    )
 
 
 def told_heads(kept: Array) -> str:
