@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from probekit.data.corpus import Corpus
 from probekit.experiment.plan import CorpusPlan
 
@@ -32,3 +34,13 @@ def read_planned(plan: CorpusPlan) -> Corpus:
 
     named = {key: value for key, value in (("name", plan.name), ("licence", plan.licence)) if value}
     return read_corpus(getattr(plan, source), format=source, **named, **plan.options)
+
+
+def read_once(plan: CorpusPlan) -> Corpus:
+    """The corpus of a plan, kept by this process until another is asked for."""
+    return _read(plan.model_dump_json())
+
+
+@lru_cache(maxsize=1)
+def _read(plan: str) -> Corpus:
+    return read_planned(CorpusPlan.model_validate_json(plan))

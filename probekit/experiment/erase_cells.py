@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,24 +15,16 @@ from probekit.errors import DataError, ProbekitError
 from probekit.experiment.cells import Ended
 from probekit.experiment.erase_edits import edit_of, scrub_all
 from probekit.experiment.erase_fit import fit_eraser
-from probekit.experiment.judge_cells import read_suite
+from probekit.experiment.opened import Opened, opened
 from probekit.experiment.plan import CorpusPlan, ErasePlan, ModelPlan
-from probekit.experiment.plan_suites import SuitePlan
-from probekit.experiment.work import load_planned
-from probekit.glossary import Progress, silent
 from probekit.results.bundle import load_bundle, save_bundle
 from probekit.results.files import read_json
 
 if TYPE_CHECKING:
     from probekit.activations.activations import Activations
     from probekit.behavior.answers import Answers
-    from probekit.behavior.questions import Questions
-    from probekit.data.suite import Suite
     from probekit.erasure.eraser import Eraser
     from probekit.models.hooks import Edit
-    from probekit.models.model import Model
-    from probekit.models.scoring import Answer, Ask, Queries
-    from probekit.models.scoring.base import ModelScorer
     from probekit.probing.problem import ProbeProblem
 
 Array = NDArray[Any]
@@ -113,65 +104,8 @@ class CellResult:
         return self.arrays[f"{task}|{probe}|{split}"]
 
 
-@dataclass
-class _Remembering:
-    """A model's scorer that reads the texts of a suite into pieces once, and asks the model anew each time."""
-
-    scorer: ModelScorer
-    read: dict[int, tuple[Any, Queries]] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return self.scorer.name
-
-    @property
-    def rule(self) -> str:
-        return self.scorer.rule
-
-    @property
-    def kind(self) -> str:
-        return self.scorer.kind
-
-    def score(
-        self,
-        groups: Sequence[Sequence[Ask]],
-        *,
-        shared_prefix_cancels: bool = False,
-        progress: Progress = silent,
-    ) -> list[list[Answer]]:
-        """An answer for every ask."""
-        if id(groups) not in self.read:  # the groups are kept beside, so that the number stays theirs
-            queries = self.scorer.queries(groups, shared_prefix_cancels=shared_prefix_cancels)
-            self.read[id(groups)] = groups, queries
-        queries = self.read[id(groups)][1]
-        return queries.answers(self.scorer.logprobs(queries, progress))
-
-
-@dataclass
-class Opened:
-    """A model as a worker holds it from one cell to the next, with what is read of it unedited."""
-
-    model: Model
-    scorer: _Remembering
-    suites: dict[str, tuple[Suite, Questions]] = field(default_factory=dict)
-    references: dict[str, Any] = field(default_factory=dict)
-
-
-@lru_cache(maxsize=1)
-def _opened(planned: ModelPlan, folder: str, bos: Any, pll: Any) -> Opened:
-    from probekit.models.scoring.make import make_scorer
-
-    model = load_planned(planned, Path(folder) if folder else None)
-    return Opened(model, _Remembering(make_scorer(model, bos=bos, pll=pll)))
-
-
 def _opened_by(cell: EraseCell) -> Opened:
-    return _opened(cell.model, cell.folder, cell.analysis.bos, cell.analysis.pll)
-
-
-def let_go() -> None:
-    """Forget the model that this process holds for its next cell."""
-    _opened.cache_clear()
+    return opened(cell.model, cell.folder, cell.analysis.bos, cell.analysis.pll)
 
 
 def do_erase_cell(cell: EraseCell) -> Ended:
@@ -200,7 +134,7 @@ def _unedited(cell: EraseCell) -> Found:
     arrays, words, answers = _behaviour(cell, ())
     reasons: list[str] = []
     for planned, said in zip(cell.analysis.chosen, answers, strict=True):
-        suite, questions = _asked(_opened_by(cell), planned)
+        suite, questions = _opened_by(cell).asked(planned)
         outcomes = outcomes_of(suite, questions, give_verdicts(suite, questions, said))
         if len(outcomes.ids):
             return arrays, words, answers
@@ -320,46 +254,28 @@ def _as_it_is(X: Array) -> Array:
 
 def _behaviour(cell: EraseCell, edits: Sequence[Edit]) -> Found:
     """Judge every suite with the edits in force, and compare output distributions on the neutral sentences."""
-    from probekit.behavior.answers import answer_suite
-    from probekit.models.hooks import edit_all
-
     if not cell.analysis.suites:
         return {}, {}, []
-    opened = _opened_by(cell)
+    held = _opened_by(cell)
     arrays: dict[str, Array] = {}
     words: dict[str, Any] = {}
-    answers = []
-    with edit_all(opened.model, edits):
-        for planned in cell.analysis.chosen:
-            suite, questions = _asked(opened, planned)
-            kind = opened.model.kind
-            answers.append(answer_suite(opened.scorer, suite, questions=questions, model_kind=kind))
+    answers = held.judge(cell.analysis.chosen, edits)
     if cell.texts:
-        arrays, words = _divergence(cell, opened, edits)
+        arrays, words = _divergence(cell, held, edits)
     return arrays, words, answers
 
 
-def _asked(opened: Opened, planned: SuitePlan) -> tuple[Suite, Questions]:
-    from probekit.behavior.questions import ask_suite
-
-    known = planned.model_dump_json()
-    if known not in opened.suites:
-        suite = read_suite(planned)
-        opened.suites[known] = suite, ask_suite(suite)
-    return opened.suites[known]
-
-
 def _divergence(
-    cell: EraseCell, opened: Opened, edits: Sequence[Edit]
+    cell: EraseCell, held: Opened, edits: Sequence[Edit]
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     from probekit.behavior.divergence import output_reference
 
-    reference = opened.references.get(cell.texts)
+    reference = held.references.get(cell.texts)
     if reference is None:
         reference = output_reference(
-            opened.model, read_json(cell.texts), bos=cell.analysis.bos, pll=cell.analysis.pll
+            held.model, read_json(cell.texts), bos=cell.analysis.bos, pll=cell.analysis.pll
         )
-        opened.references[cell.texts] = reference
+        held.references[cell.texts] = reference
     found = reference.against(edits)
     arrays = {"kl": found.bits, "after": found.after.bits, "pieces": found.before.n_pieces}
     return arrays, {"pseudo": found.before.pseudo, "rule": found.before.rule}

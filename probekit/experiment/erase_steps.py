@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError, ProbekitError
 from probekit.experiment.cells import do_cells
-from probekit.experiment.erase_cells import EraseCell, Posed, do_erase_cell, let_go
+from probekit.experiment.erase_cells import EraseCell, Posed, do_erase_cell
 from probekit.experiment.erase_edits import states_of
 from probekit.experiment.judge_cells import read_suites
+from probekit.experiment.opened import let_go
 from probekit.experiment.plan import CorpusPlan, ErasePlan, ModelPlan, Plan
 from probekit.experiment.work import Work, label_of
 from probekit.results.files import write_json
