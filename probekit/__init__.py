@@ -69,6 +69,7 @@ _HOMES = {
     "load_task": "probekit.data.task",
     "make_scorer": "probekit.models.scoring.make",
     "norm_maps": "probekit.attention.norms",
+    "neuron_activity": "probekit.geometry.neuron_activity",
     "output_divergence": "probekit.behavior.divergence",
     "output_reference": "probekit.behavior.divergence",
     "patch_effects": "probekit.erasure.patching",

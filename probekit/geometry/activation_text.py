@@ -90,7 +90,7 @@ class ActivationText:
                 "shaded-text",
                 slug("text", self.model, self.layer, str(neuron)),
                 f"Neuron {neuron} of layer {self.layer} over running text",
-                f"{self.model}, {self.site}: every word is shaded by the neuron's activation there.{more}",
+                f"{self.model.rpartition('/')[2]}, {self.site}: every word is shaded by the neuron's activation there.{more}",
                 {"value": self.values[:, i]},
                 {"lines": lines, "value_label": "activation"},
             )
