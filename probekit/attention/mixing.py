@@ -286,7 +286,8 @@ def pool_words(batch: PieceBatch, maps: torch.Tensor) -> tuple[torch.Tensor, tor
     """Maps between pieces ``[batch, layers, heads, pieces, pieces]`` between words, and what goes to special pieces."""
     shape = maps.shape[1:3]
     flat = maps.flatten(1, 2)
-    return batch.to_words(flat).unflatten(1, shape), batch.to_special(flat).unflatten(1, shape)
+    words, special = batch.to_words(flat), batch.to_special(flat)
+    return words.reshape(-1, *shape, *words.shape[2:]), special.reshape(-1, *shape, special.shape[2])
 
 
 def encoder_layers(model: Model) -> tuple[Layer, ...]:

@@ -102,7 +102,7 @@ def output_projection(model: Model, layer: Layer) -> tuple[torch.Tensor, torch.T
             f"{model.name}: layer {layer} projects {mapped.shape[0]} numbers, not {place.heads} equal heads"
         )
     bias = getattr(module, "bias", None)
-    return mapped.unflatten(0, (place.heads, -1)), None if bias is None else bias.detach().float()
+    return mapped.reshape(place.heads, -1, mapped.shape[1]), None if bias is None else bias.detach().float()
 
 
 def head_vectors(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
