@@ -17,6 +17,7 @@ _HOMES = {
     "Leace": "probekit.erasure.leace",
     "LinearProbe": "probekit.estimators.linear",
     "LinearProbeRegressor": "probekit.estimators.linear",
+    "Links": "probekit.attention.links",
     "LogOdds": "probekit.erasure.log_odds",
     "MLPProbe": "probekit.estimators.mlp",
     "MLPProbeRegressor": "probekit.estimators.mlp",

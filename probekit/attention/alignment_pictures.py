@@ -1,0 +1,193 @@
+"""Heads against links in a sentence and in pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from probekit.attention.links import SPOKEN
+from probekit.results.formats import format_count, format_interval, format_percent, format_score, slug
+from probekit.results.panel import Panel
+
+if TYPE_CHECKING:
+    from probekit.attention.alignment import HeadAlignment, LinkResult
+
+COLUMNS = (
+    "links", "direction", "head", "accuracy", "95 % interval", "offset", "of the offset", "difference",
+    "interval of the difference", "p (Holm)", "highest on {dev}", "of chance", "p (permutation)", "random twins", "n",
+)  # fmt: skip
+FORMATS = (
+    "text", "text", "text", "score", "text", "text", "score",
+    "score", "text", "p", "score", "score", "p", "score", "int",
+)  # fmt: skip
+
+
+def sentence(found: HeadAlignment) -> str:
+    """What was compared, how many chosen heads are more than baselines, and the one that gains most."""
+    from probekit.attention.alignment import spoken
+
+    dev, test = found.splits
+    n, heads = len(found.results), len(found.place)
+    of = f" of {found.about.model}" if found.about.model else ""
+    text = (
+        f"{heads} heads{of} were compared with {n} set{'s' if n != 1 else ''} of links "
+        f"({format_count(found.comparisons)} accuracies on {dev}); the best head of each is reported on {test}. "
+    )
+    number = int(found.significant.sum())
+    if not number:
+        return text + (
+            "No head beats the baselines: none is above the best fixed offset (Holm-corrected p < 0.05) and above what "
+            "the best of so many heads reaches by chance (permutation p < 0.05)." + _scarce(found)
+        )
+    text += (
+        f"{number} of {n} beat{'s' if number == 1 else ''} the best fixed offset (Holm-corrected p < 0.05) and what "
+        "the best of so many heads reaches by chance (permutation p < 0.05)"
+    )
+    twins = len(found.results[0].twin_hits)
+    if twins:
+        both = int((found.significant & found.beyond_twins).sum())
+        text += f"; {both or 'none'} of these {'is' if both == 1 else 'are'} also above {_every(twins)}"
+    gains = [one.accuracy - float(one.offset_hits.mean()) for one in found.results]
+    best = max(np.flatnonzero(found.significant).tolist(), key=gains.__getitem__)
+    one = found.results[best]
+    bounds, _ = found.interval(one.head_hits, one.cluster)
+    return text + (
+        f". The largest gain: head {_head(found, one)} follows {spoken(*one.key)}, in "
+        f"{format_score(one.accuracy)} {format_interval(bounds.low, bounds.high)} of cases; offset {one.offset:+d} "
+        f"does in {format_score(float(one.offset_hits.mean()))}"
+        + (f", random twins in {format_score(float(one.twin_hits.mean()))}" if twins else "")
+        + "."
+        + _scarce(found)
+    )
+
+
+def make_panels(found: HeadAlignment) -> list[Panel]:
+    """Sentence, forests and heat maps by direction, a map of chosen heads, a table."""
+    name = slug(found.about.model or "model", "heads-links")
+    panels = [Panel("sentence", f"{name}-summary", "In a sentence", labels={"text": found.summary})]
+    for direction in dict.fromkeys(one.direction for one in found.results):
+        numbers = [i for i, one in enumerate(found.results) if one.direction == direction]
+        way = f", {SPOKEN.get(direction, direction)}" if direction else ""
+        panels.append(_forest(found, numbers, slug(name, direction or "links", "forest"), way))
+        panels.append(_layers(found, numbers, slug(name, direction or "links", "layers"), way))
+    return [*panels, _chosen(found, f"{name}-chosen"), _table(found, f"{name}-table")]
+
+
+def _forest(found: HeadAlignment, numbers: list[int], name: str, way: str) -> Panel:
+    dev, test = found.splits
+    ordered = sorted(numbers, key=lambda i: -found.results[i].accuracy)
+    series = [
+        {"name": f"head chosen on {dev}", "style": "task"},
+        {"name": "best fixed offset", "style": "baseline"},
+    ]
+    twins = len(found.results[0].twin_hits)
+    if twins:
+        series.append({"name": f"random twins (mean of {twins})", "style": "twin"})
+    bounds = np.full((3, len(series), len(ordered)), np.nan)
+    for column, i in enumerate(ordered):
+        one = found.results[i]
+        values = [one.head_hits, one.offset_hits] + ([one.twin_hits.mean(axis=0)] if twins else [])
+        for line, value in enumerate(values):
+            bounds[:, line, column] = found.interval(value, one.cluster)[0]
+    marks = found.significant
+    return Panel(
+        "forest", name, f"Which links heads follow{way}",
+        f"Accuracy on {test} of the head chosen on {dev}, beside the fixed offset chosen there. Lines: 95 % intervals "
+        "over sentences. *: above the offset (Holm-corrected p < 0.05) and above chance (permutation p < 0.05).",
+        dict(zip(("value", "low", "high"), bounds, strict=True)),
+        {
+            "rows": [
+                f"{found.results[i].name}{' *' if marks[i] else ''} ({_head(found, found.results[i])})" for i in ordered
+            ],
+            "value_label": f"accuracy ({test}); in brackets: layer.head", "series": series, "range": [0.0, 1.0],
+        },
+    )  # fmt: skip
+
+
+def _layers(found: HeadAlignment, numbers: list[int], name: str, way: str) -> Panel:
+    layers = list(dict.fromkeys(layer for layer, _ in found.place))
+    own = np.array([layers.index(layer) for layer, _ in found.place])
+    value = np.array(
+        [[found.results[i].dev_accuracy[own == at].max() for at in range(len(layers))] for i in numbers]
+    )
+    dev = found.splits[0]
+    return Panel(
+        "heatmap", name, f"Where in the model links are followed{way}",
+        f"Highest accuracy on {dev} of any head of the layer: a maximum, and so higher than on new sentences.",
+        {"value": value, "n": np.array([found.results[i].n_dev for i in numbers])},
+        {
+            "rows": [found.results[i].name for i in numbers], "columns": layers, "row_label": "links",
+            "column_label": "layer", "value_label": f"highest accuracy ({dev})", "range": [0.0, 1.0],
+        },
+    )  # fmt: skip
+
+
+def _chosen(found: HeadAlignment, name: str) -> Panel:
+    layers = list(dict.fromkeys(layer for layer, _ in found.place))
+    heads = max(head for _, head in found.place) + 1
+    value = np.zeros((len(layers), heads))
+    for one, counted in zip(found.results, found.significant, strict=True):
+        if counted:
+            layer, head = found.place[one.chosen]
+            value[layers.index(layer), head] += 1
+    return Panel(
+        "heatmap", name, "Which heads follow links",
+        "For how many sets of links a head was chosen and found to be more than an offset and chance.",
+        {"value": value},
+        {
+            "rows": layers, "columns": [str(head) for head in range(heads)], "row_label": "layer",
+            "column_label": "head", "value_label": "sets of links", "range": [0.0, max(1.0, float(value.max()))],
+        },
+    )  # fmt: skip
+
+
+def _table(found: HeadAlignment, name: str) -> Panel:
+    dev, test = found.splits
+    rows = []
+    for i, one in enumerate(found.results):
+        bounds, _ = found.interval(one.head_hits, one.cluster)
+        gain, _ = found.interval(one.head_hits.astype(np.float64) - one.offset_hits, one.cluster)
+        rows.append([
+            one.name, one.direction, _head(found, one), bounds.value, format_interval(bounds.low, bounds.high),
+            f"{one.offset:+d}", float(one.offset_hits.mean()), gain.value, format_interval(gain.low, gain.high),
+            _number(found.tests["offset holm"][i]), one.null.highest, float(one.null.drawn.mean()), one.null.p,
+            float(one.twin_hits.mean()) if len(one.twin_hits) else None, len(one.cluster),
+        ])  # fmt: skip
+    rows += [[name, way, why] + [None] * (len(COLUMNS) - 3) for name, way, why in found.not_scored]
+    return Panel(
+        "table", name, "Heads, baselines, differences",
+        f"Head and offset are chosen on {dev}, accuracies and differences are of {test}. p (Holm) is of the "
+        f"difference, over {len(found.results)} comparisons; p (permutation) of the highest accuracy on {dev} of "
+        f"{len(found.place)} heads. {_ties(found)}",
+        labels={
+            "columns": [column.format(dev=dev) for column in COLUMNS], "rows": rows, "formats": list(FORMATS),
+        },
+    )  # fmt: skip
+
+
+def _ties(found: HeadAlignment) -> str:
+    """How often a head's most attended word was not one."""
+    looks = max(1, found.looks)
+    return (
+        f"In {format_percent(found.ties / looks)} of {format_count(found.looks)} looks two words were attended to most "
+        f"and the first was taken; in {format_percent(found.silent / looks)} no other word was."
+    )
+
+
+def _head(found: HeadAlignment, one: LinkResult) -> str:
+    layer, head = found.place[one.chosen]
+    return f"{layer}.{head}"
+
+
+def _every(twins: int) -> str:
+    return "the random twin" if twins == 1 else f"each of {twins} random twins"
+
+
+def _scarce(found: HeadAlignment) -> str:
+    n = len(found.not_scored)
+    return f" {n} more could not be scored: {found.not_scored[0][2]}." if n else ""
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
