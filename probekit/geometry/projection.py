@@ -191,7 +191,7 @@ class Projection:
         first = [f"variance {_share(plane.explained)}"] if self.method == "pca" else []
         lines = [", ".join([*first, f"stress {plane.faith.stress:.2f}"])]
         lines.append(f"trustworthiness {format_score(plane.faith.trustworthiness, 2)}")
-        lines.append(f"neighbours kept {_share(plane.faith.kept)} (chance {_share(plane.faith.chance)})")
+        lines.append(f"neighbours kept {_share(plane.faith.kept)}, chance {_share(plane.faith.chance)}")
         if plane.in_plane is not None and plane.in_space is not None:
             lines.append(f"same label: plane {_share(plane.in_plane.mean())},")
             chance = same_label_chance(self.words.codes)
@@ -312,4 +312,7 @@ def _capital(text: str) -> str:
 
 
 def _share(value: float) -> str:
-    return format_percent(float(value)).replace(" ", "\u00a0")
+    """A share in whole per cents, never 0 or 100 unless it is, on one line."""
+    whole = f"{100 * value:.0f}"
+    whole = "<1" if whole == "0" and value > 0 else ">99" if whole == "100" and value < 1 else whole
+    return f"{whole}\u00a0%"
