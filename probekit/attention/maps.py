@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -160,16 +160,30 @@ def read_pieces(
 
     A decoder's start piece stands in front of the pieces of the batch: its maps have a row and a column more.
     """
-    wanted = model.resolve_layers(layers, "heads")
     found = as_corpus(corpus)
     encoding = _encode(model, found, text_form)
-    done = 0
-    progress(STAGE, 0, len(found))
-    for batch in piece_batches(model, encoding, found, pieces_per_batch):
-        attend(model, batch.ids, None, lambda layer, seen, at=batch: visit(at, layer, seen), wanted)  # type: ignore[misc]
-        done += len(batch.sentences)
-        progress(STAGE, done, len(found))
+    read_batches(model, encoding, found, visit, layers, pieces_per_batch=pieces_per_batch, progress=progress)
     return left_out(encoding)
+
+
+def read_batches(
+    model: Model,
+    encoding: Encoding,
+    corpus: Corpus,
+    visit: Callable[[PieceBatch, Layer, Attended], None],
+    layers: str | int | Iterable[int | str] = "all",
+    *,
+    pieces_per_batch: int = PIECES_PER_BATCH,
+    progress: Progress = silent,
+) -> None:
+    """As `read_pieces`, for a corpus whose pieces are known."""
+    wanted = model.resolve_layers(layers, "heads")
+    done = 0
+    progress(STAGE, 0, len(corpus))
+    for batch in piece_batches(model, encoding, corpus, pieces_per_batch):
+        attend(model, batch.ids, None, partial(visit, batch), wanted)
+        done += len(batch.sentences)
+        progress(STAGE, done, len(corpus))
 
 
 def left_out(encoding: Encoding) -> Counter[str]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NAME = "probekit_attend"
 Visit: TypeAlias = "Callable[[Layer, Attended], None]"
-Seen: TypeAlias = Callable[[Any, Any, Any, Any], None]
+Seen: TypeAlias = Callable[[Any, Any, Any, Any, Any], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +41,15 @@ class Attended:
     ``weights`` is ``[batch, heads, pieces, pieces]``; ``queries``, ``keys`` and ``values`` are
     ``[batch, heads, pieces, dim of a head]``, keys and values repeated where heads share them, or None where the
     family computes them out of sight. A decoder of an encoder-decoder reads a start piece in front of the text, which
-    is its piece 0 here. Rows of pieces under a padding mask say nothing; columns of such pieces are 0.
+    is its piece 0 here. Rows of pieces under a padding mask say nothing; columns of such pieces are 0. ``visible``,
+    bool and of a shape that broadcasts to that of ``weights``, says which pieces may be looked at; None where not seen.
     """
 
     weights: torch.Tensor
     queries: torch.Tensor | None = None
     keys: torch.Tensor | None = None
     values: torch.Tensor | None = None
+    visible: torch.Tensor | None = None
 
 
 _CALLS: ContextVar[Seen | None] = ContextVar("probekit_attend", default=None)
@@ -206,7 +208,7 @@ def _watched(
     """Run a stack with our function in the place of its attention; what the stack gives."""
     number = 0
 
-    def seen(weights: Any, query: Any, key: Any, value: Any) -> None:
+    def seen(weights: Any, query: Any, key: Any, value: Any, mask: Any) -> None:
         nonlocal number
         if weights.shape[-1] != weights.shape[-2]:
             return  # a decoder looking at the encoder: it has a start piece more, so this is never square
@@ -218,7 +220,7 @@ def _watched(
                 key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
             token = _CALLS.set(None)  # what a visitor runs is not ours to count
             try:
-                visit(layer, Attended(weights, query, key, value))
+                visit(layer, Attended(weights, query, key, value, _visible(weights, mask)))
             finally:
                 _CALLS.reset(token)
 
@@ -308,8 +310,21 @@ def _function(module: Any, query: Any, key: Any, value: Any, attention_mask: Any
     change = CHANGE.get()
     value = value if change is None else change(value)
     output, weights = eager(module, query, key, value, attention_mask, **kwargs)
-    calls(weights, query, key, value)
+    calls(weights, query, key, value, attention_mask)
     return output, weights
+
+
+def _visible(weights: torch.Tensor, mask: Any) -> torch.Tensor | None:
+    """Which pieces may be looked at, of a mask that is added to scores, or of none."""
+    if mask is None:
+        return torch.ones((1, 1, 1, 1), dtype=torch.bool, device=weights.device).expand(
+            1, 1, *weights.shape[2:]
+        )
+    if not isinstance(mask, torch.Tensor) or mask.ndim != 4:
+        return None
+    mask = mask[..., : weights.shape[-1]]
+    seen: torch.Tensor = mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+    return seen
 
 
 def _mask(*args: Any, **kwargs: Any) -> Any:
