@@ -126,7 +126,7 @@ class Links:
         return len(self.sentence)
 
     def __repr__(self) -> str:
-        return f"<Links {self.label}: {len(self):,} in {self.n_clusters:,} sentences>"
+        return f"<Links {self.label}: {len(self):,} in {self.n_clusters:,} clusters>"
 
 
 def relation_names(corpus: Corpus) -> Counter[str]:
