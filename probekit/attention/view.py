@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-METRIC = "weight on other pieces"
+METRIC = "largest weight on a piece farther away"
 
 
 @dataclass(frozen=True, eq=False)
 class AttentionView:
     """The attention of one text, made by `pk.attention_view`: a notebook shows it, `.save` writes the page.
 
-    ``panel`` is of kind "attention"; ``rows`` has, for every head, how much of its weight goes to other pieces of the
-    text than the one that looks, on average; ``view`` says which page is made.
+    ``panel`` is of kind "attention"; ``rows`` has, for every head, the largest weight that a piece gives to one
+    piece of the text that is neither itself nor beside it, on average; ``view`` says which page is made.
     """
 
     panel: Panel
@@ -57,8 +57,8 @@ class AttentionView:
         names = self.panel.labels["layers"][layer], self.panel.labels["heads"][head]
         value = self.rows[layer * len(self.panel.labels["heads"]) + head].value
         return (
-            f"Head {names[1]} of layer {names[0]} gives {value:.0%} of its weight to other pieces of this text than "
-            "the one that looks; one text says nothing about others."
+            f"Head {names[1]} of layer {names[0]} gives {value:.0%} of a piece's weight, on average, to the one piece "
+            "farther away that it looks at most; one text says nothing about others."
         )
 
     def table(self) -> pandas.DataFrame:
@@ -103,7 +103,8 @@ def attention_view(
     """What every head of a model looks at in a text, or in two texts read as a pair.
 
     `view`: "head", "model" or "neuron", as of bertviz (Vig 2019), with transformers 5 and without a network; `chosen`
-    (layer, head) opens first and is drawn large, by default the head that gives most weight to other pieces. Of a long
+    (layer, head) opens first and is drawn large, by default the head that looks most sharply at
+    pieces farther away. Of a long
     text a window of pieces is taken (`start`: where it begins, `max_pieces`: its most), special pieces always; weights
     are not renormalised, and page and figure say what is left out. Edits in force are in force here.
 
@@ -228,5 +229,5 @@ def _note(model: Model, read: PieceText, window: Array, inside: list[int], start
         )
     total = len(read.names)
     if window_told := told_window(total, window, len(inside), start, read.second is not None, verb="Taken"):
-        told.append(f"{window_told[:-1]}: {outside:.0%} of all weight, on average.")
+        told += [window_told, f"That is {outside:.0%} of all weight."]
     return " ".join(told)

@@ -13,6 +13,7 @@ from probekit.report.figures.sentence import draw_sentence
 from probekit.report.figures.shaded_text import draw_shaded_text
 from probekit.report.figures.style import COLUMN, PAGE, undrawn
 from probekit.report.figures.table import draw_table
+from probekit.report.live import live_views
 from probekit.report.plot import DRAWINGS, data_uri, render
 from probekit.results.export import to_csv
 from probekit.results.formats import (
@@ -50,6 +51,10 @@ class Item:
     image: str = ""
     narrow: str = ""
     """The same picture drawn for one column, for a narrow screen."""
+    live: Fragment | None = None
+    """The same as a view that can be clicked."""
+    live_note: str = ""
+    """Why there is none, where one was to be expected."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,12 @@ def build_page(run: Run) -> bytes:
     info = run.info
     rows = run.measurements()
     summary = [str(sentence) for sentence in info.get("summary") or ()]
-    items = _items([panel for panel in run.panels() if panel.labels.get("text") not in summary])
+    panels = [panel for panel in run.panels() if panel.labels.get("text") not in summary]
+    live = live_views(panels)
+    items = [
+        replace(item, live=live.frames.get(item.anchor), live_note=live.notes.get(item.anchor, ""))
+        for item in _items(panels)
+    ]
     environment = Environment(
         loader=PackageLoader("probekit.report", "templates"),
         autoescape=True,
@@ -88,6 +98,7 @@ def build_page(run: Run) -> bytes:
         meta=_meta(info),
         summary=summary,
         items=items,
+        scripts=Fragment(f" script-src {' '.join(live.scripts)};") if live.scripts else "",
         left_out=_left_out(info),
         overlap=_overlap(info),
         failed=[(str(one.get("cell", "")), str(one.get("reason", ""))) for one in info.get("failed") or ()],

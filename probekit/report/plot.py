@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError
+from probekit.report.figures.attention import draw_attention
 from probekit.report.figures.confusion import draw_confusion
 from probekit.report.figures.curve import draw_curve
 from probekit.report.figures.forest import draw_forest
@@ -29,6 +30,7 @@ DRAWINGS: dict[str, Callable[[Panel, float], Figure]] = {
     "forest": draw_forest,
     "heatmap": draw_heatmap,
     "confusion": draw_confusion,
+    "attention": draw_attention,
     "shaded-text": picture_shaded_text,
     "scatter": draw_scatter,
 }

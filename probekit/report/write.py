@@ -68,4 +68,5 @@ def write_report(path: str | Path, *things: Any, question: str = "", expectation
 
 def _call(thing: Any, name: str) -> list[Any]:
     found = getattr(thing, name, ())
-    return list(found() if callable(found) else found)
+    found = found() if callable(found) else found
+    return [found] if isinstance(found, str) else list(found)

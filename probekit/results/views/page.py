@@ -44,8 +44,8 @@ def view_page(panel: Panel, view: str = "head", *, start: int = 0) -> str:
 
     `view`: "head" (one layer, lines from piece to piece), "model" (all heads at once), "neuron" (queries and keys of
     one head; needs them in the panel). The drawing is bertviz's (Vig 2019), read from the installed package. A long
-    text is shown in a window that begins with piece `start`, and where that is not enough the heads with the least
-    weight on other pieces are left out; the page says so. Weights have three decimals. All text stays text.
+    text is shown in a window that begins with piece `start`, and where that is not enough the heads that look
+    least sharply at pieces farther away are left out; the page says so. Weights have three decimals. Text stays text.
 
     Raises ConfigError (another view, another kind of panel, no queries), MissingExtra with the line to install.
 

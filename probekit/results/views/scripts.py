@@ -82,10 +82,8 @@ def _find(package: str, file: str) -> str:
         return ""
     for path in files:
         if path.name == file:
-            found = path.locate()
             try:
-                with open(found, encoding="utf-8") as opened:  # noqa: PTH123
-                    return opened.read().replace("\r\n", "\n")
+                return path.read_text()
             except OSError:
                 return ""
     return ""

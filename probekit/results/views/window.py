@@ -1,4 +1,4 @@
-"""What of a long text a view carries: a window of pieces, then the heads that look most at other pieces.
+"""What of a long text a view carries: a window of pieces, then the heads that look most sharply at pieces farther away.
 
 A browser draws a line for every weight, so a text of 400 pieces would be a page of 50 MB that nobody can scroll.
 """
@@ -77,12 +77,10 @@ def choose_pieces(
 
 
 def choose_heads(view: str, weights: Array, special: Collection[int] = (), dim: int = 0) -> Array:
-    """Which heads are carried, bool ``[layers, heads]``: as many as there is room for.
+    """Which heads are carried, bool ``[layers, heads]``: as many as there is room for, the largest `reach` first.
 
-    Those come first that give most weight to other pieces of the text (neither the piece itself nor a special piece),
-    on average over the pieces that are no special ones. Equal heads: the lower layer, then the lower number.
-
-    ``weights`` is ``[layers, heads, pieces, pieces]``; NaN counts as 0.
+    ``weights`` is ``[layers, heads, pieces, pieces]``, ``dim`` the width of queries and keys where they are carried
+    too. Equal heads: the lower layer, then the lower number.
     """
     layers, heads, n, _ = weights.shape
     room = int(ROOMS[view].numbers // max(1, n * n + 2 * n * dim))
@@ -92,18 +90,22 @@ def choose_heads(view: str, weights: Array, special: Collection[int] = (), dim: 
 
 
 def reach(weights: Array, special: Collection[int] = ()) -> Array:
-    """How much of its weight each head gives to other pieces of the text, float64 ``[layers, heads]``.
+    """How sharply each head looks beyond what lies next to a piece, float64 ``[layers, heads]``.
 
-    >>> weights = np.array([[[[0.5, 0.25, 0.25], [0.0, 0.9, 0.1], [0.0, 1.0, 0.0]]]])
-    >>> reach(weights, special=[0]).tolist()
-    [[0.55]]
+    The largest weight that a piece of the text gives to one piece of the text that is neither itself nor beside it,
+    averaged over the pieces that look; special pieces neither look nor are looked at. NaN counts as 0.
+
+    >>> weights = np.array([[[[0.2, 0.1, 0.4, 0.3], [0, 1, 0, 0], [0.6, 0, 0.4, 0], [0.9, 0, 0, 0.1]]]])
+    >>> reach(weights, special=[3]).tolist()
+    [[0.3333333333333333]]
     """
     n = weights.shape[-1]
-    text = np.array([number not in set(special) for number in range(n)])
-    rows = text if text.any() else np.ones(n, dtype=bool)
-    seen = np.broadcast_to(rows[None, :] & ~np.eye(n, dtype=bool), (n, n))[rows]
-    given = np.nan_to_num(weights[:, :, rows].astype(np.float64)) * seen
-    found: Array = given.sum(-1).mean(-1)
+    text = np.array([number not in set(special) for number in range(n)], dtype=bool)
+    if not text.any():
+        text = np.ones(n, dtype=bool)
+    apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n))) > 1
+    given = np.nan_to_num(weights[:, :, text].astype(np.float64)) * (apart & text)[text]
+    found: Array = given.max(-1).mean(-1)
     return found
 
 
@@ -113,7 +115,7 @@ def told_window(
     """The window in a sentence; "" where all pieces are in it.
 
     >>> told_window(10, np.array([0, 1, 2, 3, 9]), 2)
-    'Shown: 5 of 10 pieces: the first 3 of the text and 2 special ones. Weights to the others are left out.'
+    'Shown: 5 of 10 pieces: the first 3 of the text and 2 special ones. What goes to the others is not there.'
     """
     if len(chosen) == n_pieces:
         return ""
@@ -123,20 +125,15 @@ def told_window(
     elif two:
         which = f"{len(chosen) - n_special} from the beginnings of the two texts"
     special = f" and {n_special} special {'one' if n_special == 1 else 'ones'}" if n_special else ""
-    return (
-        f"{verb}: {len(chosen)} of {n_pieces:,} pieces: {which}{special}. Weights to the others are left out."
-    )
+    return f"{verb}: {len(chosen)} of {n_pieces:,} pieces: {which}{special}. What goes to the others is not there."
 
 
 def told_heads(kept: Array) -> str:
     """What heads are carried, in a sentence; "" where all are.
 
     >>> told_heads(np.array([[True, False]]))
-    'Carried: 1 of 2 heads, those that give most of their weight to other pieces of the text.'
+    'Carried: 1 of 2 heads, those that look most sharply at pieces farther away.'
     """
     if kept.all():
         return ""
-    return (
-        f"Carried: {int(kept.sum())} of {kept.size:,} heads, those that give most of their weight to other pieces of "
-        "the text."
-    )
+    return f"Carried: {int(kept.sum())} of {kept.size:,} heads, those that look most sharply at pieces farther away."
