@@ -76,6 +76,7 @@ _HOMES = {
     "norm_maps": "probekit.attention.norms",
     "neuron_activity": "probekit.geometry.neuron_activity",
     "offset_accuracies": "probekit.attention.offsets",
+    "neuron_selectivity": "probekit.geometry.neuron_selectivity",
     "output_divergence": "probekit.behavior.divergence",
     "output_reference": "probekit.behavior.divergence",
     "patch_effects": "probekit.erasure.patching",

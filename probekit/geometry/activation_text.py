@@ -80,6 +80,7 @@ class ActivationText:
     def panels(self) -> list[Panel]:
         """A text shaded by each neuron; the scale of a neuron is its own."""
         lines = [{"words": list(one.words), "name": one.id} for one in self.corpus]
+        name = self.model.rstrip("/").rpartition("/")[2]
         more = (
             f" Not read: {', '.join(f'{n} {why}' for why, n in self.left_out.items())}."
             if self.left_out
@@ -90,7 +91,7 @@ class ActivationText:
                 "shaded-text",
                 slug("text", self.model, self.layer, str(neuron)),
                 f"Neuron {neuron} of layer {self.layer} over running text",
-                f"{self.model.rpartition('/')[2]}, {self.site}: every word is shaded by the neuron's activation there.{more}",
+                f"{name}, {self.site}: every word is shaded by the neuron's activation there.{more}",
                 {"value": self.values[:, i]},
                 {"lines": lines, "value_label": "activation"},
             )

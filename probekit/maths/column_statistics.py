@@ -85,11 +85,13 @@ def middles() -> Array:
     """The value in the middle of every bin, ascending; 0 for the bin around it."""
     edges = (np.arange(FIRST, FIRST + BINS + 1, dtype=np.int32) << DIGITS).view(np.float32).astype(np.float64)
     above = (edges[:-1] + edges[1:]) / 2
-    return np.concatenate([-above[::-1], [0.0], above])
+    values: Array = np.concatenate([-above[::-1], [0.0], above])
+    return values
 
 
 def _bins(X: Array) -> Array:
     """The bin of every value, int64, from its bits."""
     bits = np.ascontiguousarray(X).view(np.int32)
     size = np.clip(((bits & 0x7FFFFFFF) >> DIGITS) - (FIRST - 1), 0, BINS)
-    return (BINS + np.where(bits < 0, -size, size)).astype(np.int64)
+    found: Array = BINS + np.where(bits < 0, -size, size).astype(np.int64)
+    return found

@@ -39,10 +39,20 @@ def auc_interval(
     >>> one.value, one.low
     (1.0, 1.0)
     """
-    codes, n_clusters = dense_clusters(np.asarray(cluster))
     value = auc(scores, labels)
-    if n_clusters < 2 or np.isnan(value):
+    if len(np.unique(cluster)) < 2 or np.isnan(value):
         return Interval(value, np.nan, np.nan)
+    draws = auc_draws(scores, labels, cluster, resamples=resamples, seed=seed)
+    low, high = percentile_interval(draws, level)
+    return Interval(value, float(low), float(high))
+
+
+def auc_draws(scores: Array, labels: Array, cluster: Array, *, resamples: int = 1000, seed: int = 0) -> Array:
+    """The area in every resample of clusters, float64[resamples]; NaN where a label is missing.
+
+    The same seed and number of clusters give the same resamples, so draws of two scores are paired.
+    """
+    codes, n_clusters = dense_clusters(np.asarray(cluster))
     (ones, zeros), n_values = _tables(scores, labels, codes, n_clusters)
     step = max(1, CELLS // max(1, n_values))
     draws = []
@@ -50,8 +60,7 @@ def auc_interval(
         for start in range(0, len(chunk), step):
             weights = chunk[start : start + step]
             draws.append(_area(weights @ ones, weights @ zeros))
-    low, high = percentile_interval(np.concatenate(draws), level)
-    return Interval(value, float(low), float(high))
+    return np.concatenate(draws)
 
 
 def _tables(scores: Array, labels: Array, codes: Array, n_clusters: int) -> tuple[tuple[Any, Any], int]:
