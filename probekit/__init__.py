@@ -79,6 +79,7 @@ _HOMES = {
     "neuron_selectivity": "probekit.geometry.neuron_selectivity",
     "output_divergence": "probekit.behavior.divergence",
     "output_reference": "probekit.behavior.divergence",
+    "parse_with_attention": "probekit.attention.parser_probe",
     "patch_effects": "probekit.erasure.patching",
     "perplexity": "probekit.behavior.perplexity",
     "plot": "probekit.report.plot",
