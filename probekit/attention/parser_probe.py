@@ -102,9 +102,7 @@ def parse_with_attention(
     systems: list[ParserSystem] = []
     for number, (reader, own) in enumerate(zip(models, fits, strict=True)):
         for fitted, vectors in zip(own, (False, True), strict=True):
-            systems.append(
-                _system(reader, fitted, vectors, "random-twin" if number else "", len(model.layers))
-            )
+            systems.append(_system(reader, fitted, vectors, "random-twin" if number else ""))
     for fitted, vectors in zip(distance, (False, True), strict=True):
         systems.append(_system(model, fitted, vectors, "distance"))
     chains = [ParserSystem(f"{way} word is the head", "fixed-offset") for way in ("previous", "next")]
