@@ -65,9 +65,9 @@ def neuron_selectivity(
 
     A neuron is judged alone. For a label: the area under the ROC curve of its activation, high or low; for a number:
     Spearman's correlation, and the partial one with the numbers in `given` held fixed (depth and position hang
-    together). The neuron is chosen on one split and reported on another. The best of thousands is high by chance too, so beside it
-    stand p against the permuted maximum over all neurons (labels of whole sentences change places), and the neuron that
-    is chosen in the same way of a random twin.
+    together). The neuron is chosen on one split and reported on another. The best of thousands is high by chance too:
+    beside it stand p against the permuted maximum over all neurons (labels of whole sentences change places), and the
+    neuron of a random twin that is chosen in the same way.
 
     Parameters
     ----------

@@ -15,12 +15,13 @@ from probekit.errors import ConfigError, DataError, did_you_mean
 from probekit.glossary import Layer, Progress
 from probekit.maths.rank_effects import (
     Target,
+    drawn_interval,
     maximum_p,
     paired_interval,
     rank_correlation_interval,
     rank_effects,
 )
-from probekit.maths.ranks import auc_draws, auc_interval
+from probekit.maths.ranks import auc, auc_draws
 from probekit.maths.resampling import Interval, describe_interval
 from probekit.results.formats import format_interval, format_p, format_score
 from probekit.results.measurement import Measurement, tidy
@@ -144,8 +145,8 @@ def report_on(
                 continue
             if target.kind == "area":
                 score, ones = column * one.direction, target.values.astype(np.int64)
-                interval = auc_interval(score, ones, cluster, resamples=resamples, seed=seed)
                 draws = auc_draws(score, ones, cluster, resamples=resamples, seed=seed)
+                interval = drawn_interval(auc(score, ones), draws, cluster)
             else:
                 interval, draws = rank_correlation_interval(
                     column, target, cluster, resamples=resamples, seed=seed
@@ -220,8 +221,16 @@ class NeuronSelectivity:
         raise ConfigError(f"no label {label!r}; {did_you_mean(label, [one.label for one in self.best])}")
 
     def twin_value(self, label: str) -> float | None:
-        """The mean over the random twins of what the neuron chosen of each reaches on other text."""
-        values = [t.reported.value for twin in self.twins for t in twin if t.label == label and t.reported]
+        """The mean over the random twins of what the neuron chosen of each reaches on other text.
+
+        Correlations count in the direction of the twin's choice.
+        """
+        values = [
+            t.reported.value * (t.direction if self.numeric else 1)
+            for twin in self.twins
+            for t in twin
+            if t.label == label and t.reported
+        ]
         return float(np.mean(values)) if values else None
 
     def difference(self, label: str) -> Interval | None:
@@ -249,7 +258,7 @@ class NeuronSelectivity:
             if apart is not None:
                 found.append(
                     Measurement(
-                        metric=self._metric(one), value=apart.value, low=apart.low, high=apart.high,
+                        metric=f"{self._metric(one)}_difference", value=apart.value, low=apart.low, high=apart.high,
                         reference="random-twin", **self._base(one, 0, self.splits[1], one.n_reported, True),
                     )
                 )  # fmt: skip
@@ -310,8 +319,8 @@ class NeuronSelectivity:
         p = "" if first.p_adjusted is None else f", p of the maximum {format_p(first.p_adjusted)}"
         what = "correlation" if self.numeric else "AUC"
         text = (
-            f"Of {self.n_neurons:,} neurons of {name} ({self.site}) the one that follows {first.label} best is "
-            f"{first.name} ({_direction(first)}): {what} {format_score(first.reported.value)} "
+            f"Of {self.n_neurons:,} neurons of {name} ({self.site}) the one that "
+            f"{'follows' if self.numeric else 'tells'} {first.label} best is {first.name} ({_direction(first)}): {what} {format_score(first.reported.value)} "
             f"{format_interval(first.reported.low, first.reported.high)} over {first.n_reported:,} {self.unit}s of "
             f"{self.splits[1]}, chosen on {self.splits[0]}{p}{beside}."
         )

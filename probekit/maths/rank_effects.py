@@ -23,7 +23,6 @@ import numpy as np
 from probekit.errors import DataError
 from probekit.maths.resampling import (
     Interval,
-    cluster_bootstrap,
     dense_clusters,
     draw_weights,
     percentile_interval,
@@ -209,11 +208,17 @@ def rank_correlation_interval(
     def statistic(total: Array) -> Array:
         return _partial(total, k, pairs)
 
-    value, low, high = cluster_bootstrap(sums, statistic, resamples=resamples, seed=seed)
-    if n_clusters < 2:
-        return Interval(float(value), np.nan, np.nan), np.full(resamples, np.nan)
+    value = float(statistic(sums.sum(axis=0)))
     draws = np.concatenate([statistic(chunk @ sums) for chunk in draw_weights(n_clusters, resamples, seed)])
-    return Interval(float(value), float(low), float(high)), draws
+    return drawn_interval(value, draws, codes), draws
+
+
+def drawn_interval(value: float, draws: Array, cluster: Array) -> Interval:
+    """A value between the bounds of its draws; bounds are NaN with fewer than two clusters."""
+    if np.isnan(value) or len(np.unique(cluster)) < 2:
+        return Interval(value, np.nan, np.nan)
+    low, high = percentile_interval(draws)
+    return Interval(value, float(low), float(high))
 
 
 def paired_interval(a: float, b: float, draws_a: Array, draws_b: Array) -> Interval:
