@@ -164,6 +164,16 @@ def layers_of(acts: Activations, layers: str | int | Iterable[int | str]) -> tup
     return tuple(layer for layer in acts.layers if layer in asked)
 
 
+def rows_of(acts: Activations, sentence: Array, word: Array) -> Array:
+    """The row of each word, by number of its sentence and number in it, int64; -1 where it has none."""
+    index = acts.index
+    start = np.concatenate([[0], np.cumsum(index.words, dtype=np.int64)])
+    table = np.full(int(start[-1]), -1, dtype=np.int64)
+    table[start[index.sentence] + index.number] = np.arange(acts.n_rows)
+    rows: Array = table[start[sentence] + word]
+    return rows
+
+
 def about_of(acts: Activations, question: str) -> About:
     """What every row about these activations says alike."""
     return About(

@@ -41,8 +41,8 @@ class LayerSenses:
     """One layer of one model over one kind of pairs; all None or empty where `reason` says why.
 
     ``draws`` float64[resamples, 2]: separation and area of resampled items. ``nearest`` float64[items]: whether an
-    item's nearest neighbour has its sense; ``any_neighbour``: the share of an item's possible neighbours that has it, mean
-    over items. ``chance`` float64[permutations, 2]: senses dealt out anew.
+    item's nearest neighbour has its sense; ``any_neighbour``: the share of an item's possible neighbours that has it,
+    mean over items. ``chance`` float64[permutations, 2]: senses dealt out anew.
     """
 
     layer: Layer
@@ -214,7 +214,7 @@ class SenseSeparation:
             Panel(
                 "layer-curve", f"{name}-curve", f"Separation of {self.words.task} by layer", text,
                 dict(zip(("value", "low", "high"), bounds, strict=True)),
-                {"layers": list(self.layers), "x_label": "layer", "y_label": "share of comparisons right (AUC)",
+                {"layers": list(self.layers), "x_label": "layer", "y_label": "AUC, same sense nearer",
                  "series": [{"name": name, "style": style} for name, style, *_ in lines],
                  "reference": {"value": 0.5, "name": "chance"}},
             ),
