@@ -18,6 +18,8 @@ COMMANDS = {
     "probe": "Probe every layer for one task, with its controls.",
     "judge": "Judge models on behavioural suites, beside baselines and random twins.",
     "erase": "Erase a concept at every layer, probe and judge again: is what a probe finds also used?",
+    "attend": "What attention heads look at, against relations with baselines; a view of a text, offline.",
+    "look": "How states lie in space: pictures, similarity of layers and models, neighbours, neurons.",
     "results": "List, show, compare and export finished runs.",
     "report": "Build the page of a run again, without a model.",
     "store": "List, verify and remove stored representations.",

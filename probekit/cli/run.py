@@ -78,13 +78,15 @@ def do_plan(plan: Plan, given: Mapping[str, Any], text: str = "") -> Run:
         return run_plan(plan, text, progress=show, say=say, **options)
 
 
-def report_of(run: Run, as_json: bool) -> int:
-    """Say what came out and where it lies; the exit code: 3 where some cells failed."""
+def report_of(run: Run, as_json: bool, *, html: str = "") -> int:
+    """Say what came out and where it lies, `html` being a page besides; the exit code: 3 where some cells failed."""
     info = run.info
+    more = {"html": html} if html else {}
     if as_json:
         emit({"run": str(run.path), "report": str(run.page), "finished": info.get("finished"),
               "summary": info["summary"], "claims": info.get("claims", []), "failed": info["failed"],
-              "seconds": info["seconds"], "peak_anonymous_mb": info["peak_anonymous_mb"]})  # fmt: skip
+              "seconds": info["seconds"], "peak_anonymous_mb": info["peak_anonymous_mb"],
+              **more})  # fmt: skip
     else:
         for sentence in info["summary"]:
             say("")
@@ -97,5 +99,7 @@ def report_of(run: Run, as_json: bool) -> int:
         say("")
         say(f"{info['seconds']:.0f} s, peak anonymous memory {info['peak_anonymous_mb']:,} MB")
         say(f"run    {run.path}")
+        if html:
+            say(f"html   {html}")
         click.echo(f"report {run.page}")
     return 3 if info["failed"] else 0

@@ -41,6 +41,13 @@ def read_once(plan: CorpusPlan) -> Corpus:
     return _read(plan.model_dump_json())
 
 
+def looked_at(corpus: Corpus, split: str | None = None) -> Corpus:
+    """The split named; where none is, test, or a corpus without test as a whole. Raises DataError."""
+    if split is None and "test" not in corpus.sizes:
+        return corpus
+    return corpus.split(split or "test")
+
+
 @lru_cache(maxsize=1)
 def _read(plan: str) -> Corpus:
     return read_planned(CorpusPlan.model_validate_json(plan))

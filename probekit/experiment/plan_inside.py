@@ -8,8 +8,14 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from probekit.data.strict import Strict
+from probekit.errors import did_you_mean
 from probekit.experiment.plan_suites import SuitePlan, as_tables
 
+STATISTICS = (
+    "entropy", "to_special", "to_punctuation", "to_previous", "to_self", "to_next", "to_same_word", "to_same_type",
+    "distance", "confidence", "by_distance",
+)  # fmt: skip
+"""Statistics of heads that have a map of their own on the page."""
 PLACE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*([+-][0-9]+)?")
 NEURON = re.compile(r"[A-Za-z0-9.]+:[0-9]+")
 
@@ -33,13 +39,14 @@ class AttendPlan(Strict):
         description="name -> the attributes of a sentence that number the word that looks and its aim",
     )
     layers: Literal["all"] | list[int | str] = "all"
+    offsets: int = Field(default=10, ge=1, description="fixed offsets compared with reach so far either way")
     min_arcs: int = Field(default=50, ge=1)
-    permutations: int = Field(default=1000, ge=19)
-    statistics: bool = True
+    permutations: int = Field(default=999, ge=19)
+    statistics: bool | list[str] = Field(default=True, description="whether, or which have a map on the page")
     distances: bool = False
     trees: bool = False
+    parser: bool = False
     views: list[str] = Field(default=[])
-    level: Literal["piece", "word"] = "piece"
     suites: list[str | SuitePlan] = Field(default=[])
     heads: int = Field(default=1, ge=1, description="heads ablated for each relation or link and direction")
     ablate: Literal["mean", "zero", "resample"] = "mean"
@@ -66,7 +73,19 @@ class AttendPlan(Strict):
             raise ValueError(
                 "suites are judged again without the heads found; name relations or links to find them by"
             )
-        asked = (self.relations, self.links, self.statistics, self.distances, self.trees, self.views)
+        if isinstance(self.statistics, list):
+            for name in self.statistics:
+                if name not in STATISTICS:
+                    raise ValueError(f"no statistic {name!r}; {did_you_mean(name, STATISTICS)}")
+        asked = (
+            self.relations,
+            self.links,
+            self.statistics,
+            self.distances,
+            self.trees,
+            self.parser,
+            self.views,
+        )
         if not any(asked):
             raise ValueError("nothing is asked; name relations, links or views, or set statistics = true")
         return self
@@ -89,6 +108,7 @@ class LookPlan(Strict):
     layers: Literal["all"] | list[int | str] = "all"
     site: Literal["hidden", "attention_output", "mlp"] = "hidden"
     pool: Literal["first", "last", "mean", "max"] = "mean"
+    split: Literal["train", "dev", "test"] | None = Field(default=None, description="test where there is one")
     measures: list[Literal["cka", "cka-kernel", "svcca", "pwcca", "rsa", "procrustes"]] = Field(
         default=["cka"]
     )
@@ -96,10 +116,13 @@ class LookPlan(Strict):
         default=[], description="'self', 'twin', a model of the file or another model"
     )
     statistics: bool = True
+    senses: list[str] = Field(default=[], description="tasks whose labels may lie apart, such as sense")
     neighbours: list[str] = Field(default=[])
     activity: bool = False
-    neurons: list[str] = Field(default=[], description="LAYER:UNIT, at site mlp")
+    neurons: list[str] = Field(default=[], description="LAYER:UNIT, of neuron_site")
+    neuron_site: Literal["mlp", "hidden", "attention_output"] = "mlp"
     selective: bool = False
+    texts: int = Field(default=10, ge=1, description="sentences of the corpus that a neuron is shown over")
     sample: int = Field(default=1000, ge=10, description="words of a picture, rows that are compared")
     seeds: LookSeedPlan = LookSeedPlan()
     bootstrap: int = Field(default=1000, ge=100)
@@ -113,8 +136,8 @@ class LookPlan(Strict):
                 raise ValueError(f"neuron {neuron!r} is no LAYER:UNIT, such as '3:17'")
         if self.selective and not self.tasks:
             raise ValueError("selective = true needs tasks whose labels neurons may select")
-        asked = (self.tasks, self.similar_to, self.statistics, self.neighbours, self.activity, self.neurons)
-        if not any(asked):
+        named = [*self.tasks, *self.similar_to, *self.senses, *self.neighbours, *self.neurons]
+        if not (named or self.statistics or self.activity):
             raise ValueError(
                 "nothing is asked; name tasks, similar_to, neighbours or neurons, or set statistics = true"
             )

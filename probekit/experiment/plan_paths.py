@@ -7,7 +7,7 @@ from typing import Any
 
 CORPUS_FILES = ("conllu", "columns", "table", "cola", "trec", "sst", "text")
 """Sources of a corpus that are files."""
-TASKS = ("tasks", "concepts", "control_concepts", "neighbours")
+TASKS = ("tasks", "concepts", "control_concepts", "neighbours", "senses")
 """Keys of an analysis that name tasks."""
 
 

@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError, ProbekitError
+from probekit.experiment.asked import Asked
 from probekit.experiment.claims import check_claims, claims_panel
 from probekit.experiment.corpora import read_planned
 from probekit.experiment.describe import describe_corpus, describe_cost
-from probekit.experiment.erase_steps import EraseSteps, WantedErasure, check_erasures, erasures_of
 from probekit.experiment.folders import find_or_make, forget, model_content, run_hash
-from probekit.experiment.judge_steps import JudgeSteps, WantedSuite, suites_of
 from probekit.experiment.machine import git_state, machine, versions
 from probekit.experiment.memory import PeakMemory
 from probekit.experiment.plan import Plan, load_plan
-from probekit.experiment.probe_steps import ProbeSteps
 from probekit.experiment.train_steps import config_hash, train_planned
-from probekit.experiment.wanted import Wanted, check_units, tasks_of
-from probekit.experiment.work import Say, Step, Work, check_labels, load_planned
+from probekit.experiment.work import Say, Work, check_labels, load_planned
 from probekit.glossary import Progress, silent
 from probekit.results.panel import distinct
 from probekit.results.run import Run
@@ -83,20 +80,16 @@ def run_plan(
     if jobs == 0:
         raise ConfigError("0 jobs do nothing; give 1 or more, or -1 for one per core")
     check_labels(plan)
-    wanted, suites, erasures = tasks_of(plan), suites_of(plan), erasures_of(plan)
+    asked = Asked.of(plan)
     begun = time.perf_counter()
     with PeakMemory() as memory:
         corpus = _corpus(plan, say)
-        if wanted and corpus is not None:
-            check_units(wanted, corpus)
-        if corpus is not None:
-            check_erasures(erasures, corpus)
+        asked.check(corpus)
         contents = [
             config_hash(model.train) if model.train else model_content(model.name, model.revision)
             for model in plan.model
         ]
-        contents += [wanted_suite.suite.hash for wanted_suite in suites]
-        contents += [suite.hash for erasure in erasures for suite in erasure.suites]
+        contents += asked.contents
         in_force = plan.model_dump(mode="json", exclude_none=True)
         digest = run_hash(in_force, corpus.hash if corpus is not None else "", contents)
         run, known = find_or_make(Path(runs), plan.name, digest, fresh=fresh)
@@ -134,7 +127,7 @@ def run_plan(
         try:
             run.write_info(info)
             train_planned(work, Path(runs) / "models")
-            _analyse(work, wanted, suites, erasures, corpus)
+            _analyse(work, asked, corpus)
             _write(work)
         except ProbekitError:
             if not known:
@@ -148,22 +141,9 @@ def run_plan(
     return run
 
 
-def _analyse(
-    work: Work,
-    wanted: list[Wanted],
-    suites: list[WantedSuite],
-    erasures: list[WantedErasure],
-    corpus: Corpus | None,
-) -> None:
+def _analyse(work: Work, asked: Asked, corpus: Corpus | None) -> None:
     """Every analysis of every model; where there are several models, one that fails leaves the others."""
-    steps: list[Step] = []
-    if wanted and corpus is not None and work.plan.corpus is not None:
-        steps.append(ProbeSteps(work, wanted, corpus, work.plan.corpus))
-    if suites:
-        steps.append(JudgeSteps(work, suites))
-    if erasures and corpus is not None and work.plan.corpus is not None:
-        steps.append(EraseSteps(work, erasures, corpus, work.plan.corpus))
-    for step in steps:
+    for step in asked.steps(work, corpus):
         for planned in work.plan.model:
             try:
                 step.do(planned)
@@ -178,7 +158,8 @@ def _write(work: Work) -> None:
     (work.run.path / "measurements.jsonl").unlink(missing_ok=True)
     for result in work.results:
         work.run.add_measurements(result.rows)
-        work.info["summary"].append(result.summary)
+        if result.summary:
+            work.info["summary"].append(result.summary)
     for panel in distinct(panel for result in work.results for panel in result.panels):
         work.run.add_panel(panel)
     if work.plan.claim:
@@ -199,18 +180,16 @@ def _corpus(plan: Plan, say: Say) -> Corpus | None:
 def preview(plan: Plan) -> list[str]:
     """What a plan would do and cost, in lines; reads the corpus and loads the models, runs nothing."""
     check_labels(plan)
-    wanted, suites, erasures = tasks_of(plan), suites_of(plan), erasures_of(plan)
+    asked = Asked.of(plan)
     parts = [f"train {model.name} as {model.train} says" for model in plan.model if model.train]
     if plan.corpus is not None:
         corpus = read_planned(plan.corpus)
         parts.append(describe_corpus(corpus))
-        if wanted:
-            check_units(wanted, corpus)
+        asked.check(corpus)
+        if asked.probes:
             ready = [planned for planned in plan.model if not planned.train]
-            parts += [describe_cost(load_planned(one), one, wanted, corpus) for one in ready]
-        check_erasures(erasures, corpus)
-    parts += [f"judge on {one.suite.name}: {len(one.suite.items):,} items" for one in suites]
-    parts += [one.described for one in erasures]
+            parts += [describe_cost(load_planned(one), one, asked.probes, corpus) for one in ready]
+    parts += asked.described
     return [line for part in parts for line in part.splitlines()]
 
 
@@ -236,6 +215,15 @@ def _seeds(plan: Plan) -> dict[str, Any]:
             "erasure": list(range(first, first + erasure.random_draws)),
             "probe": list(range(erasure.seeds.probe)),
         }
+    for attending in plan.attendings[:1]:
+        first = attending.seeds.twin
+        seeds |= {
+            "heads": attending.seeds.heads,
+            "permutation": attending.seeds.permutation,
+            "twin": list(range(first, first + twins)),
+        }
+    for looking in plan.lookings[:1]:
+        seeds |= {"projection": looking.seeds.projection, "sample": looking.seeds.sample}
     for analysis in plan.probes[:1]:
         first = analysis.seeds.twin
         seeds |= {

@@ -1,0 +1,226 @@
+"""What a worker does for a look at states in space: open what is stored, or read the model, and write files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from probekit.errors import DataError, ProbekitError
+from probekit.experiment.cells import Ended
+from probekit.experiment.corpora import looked_at, read_once
+from probekit.experiment.kept import Kept
+from probekit.experiment.opened import opened
+from probekit.experiment.plan import CorpusPlan, ModelPlan
+from probekit.experiment.plan_inside import LookPlan
+from probekit.results.measurement import About
+
+if TYPE_CHECKING:
+    from probekit.activations.activations import Activations
+    from probekit.data.corpus import Corpus
+    from probekit.models.model import Model
+
+Part = Literal["project", "similarity", "space", "senses", "neighbours", "activity", "selective", "text"]
+
+
+@dataclass(frozen=True)
+class LookCell:
+    """One thing looked at in one model (its `part`).
+
+    `entry` is where the states lie in the store, `other` where those of the model that it is compared with do;
+    `asked` is a task, a word, a neuron or a measure, `method` how it is projected.
+    """
+
+    name: str
+    stem: str
+    part: Part
+    model: ModelPlan
+    folder: str
+    label: str
+    corpus: CorpusPlan
+    analysis: LookPlan
+    about: About
+    entry: str = ""
+    other: str = ""
+    other_label: str = ""
+    asked: str = ""
+    method: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether its result lies there; the JSON file is written last."""
+        return Path(f"{self.stem}.json").is_file()
+
+    def kept(self) -> Kept:
+        """What was found, read back."""
+        return Kept.load(self.stem)
+
+    def states(self) -> Activations:
+        """The stored states of the model."""
+        from probekit.activations.activations import Activations
+
+        return Activations.open(self.entry, read_once(self.corpus))
+
+    def sentences(self) -> Corpus:
+        """The sentences of the split that is looked at."""
+        return looked_at(read_once(self.corpus), self.analysis.split)
+
+    def live(self) -> Model:
+        """The model itself, called by its label."""
+        return replace(opened(self.model, self.folder).model, name=self.label)
+
+
+def do_look_cell(cell: LookCell) -> Ended:
+    """Do one cell and write its files; a user's error becomes the reason of the failure."""
+    try:
+        PARTS[cell.part](cell).save(cell.stem)
+    except ProbekitError as problem:
+        return Ended(cell, str(problem), problem)
+    except (ArithmeticError, MemoryError, RuntimeError, ValueError) as unforeseen:  # other cells go on
+        return Ended(cell, f"{type(unforeseen).__name__}: {unforeseen}")
+    return Ended(cell)
+
+
+def _project(cell: LookCell) -> Kept:
+    from probekit.data.task import load_task
+    from probekit.geometry.projection import project
+
+    given, acts = cell.analysis, cell.states()
+    has_test = acts.corpus is not None and "test" in acts.corpus.sizes
+    found = project(
+        acts,
+        load_task(cell.asked),
+        cell.method,
+        layers=given.layers,
+        split=given.split or ("test" if has_test else None),
+        points=given.sample,
+        seed=given.seeds.projection,
+        resamples=given.bootstrap,
+        about=cell.about,
+    )
+    return Kept.of(found)
+
+
+def _similarity(cell: LookCell) -> Kept:
+    from probekit.activations.activations import Activations
+    from probekit.geometry.layer_similarity import similarity
+
+    acts = cell.states()
+    other = None if cell.other == cell.entry else Activations.open(cell.other, acts.corpus)
+    found = similarity(acts, other, cell.asked, seed=cell.analysis.seeds.sample, about=cell.about)  # type: ignore[arg-type]
+    return Kept.of(replace(found, model=cell.label, other=cell.other_label))
+
+
+def _senses(cell: LookCell) -> Kept:
+    from probekit.activations.activations import Activations
+    from probekit.data.task import load_task
+    from probekit.geometry.senses import sense_separation
+
+    acts, given = cell.states(), cell.analysis
+    found = sense_separation(
+        acts,
+        load_task(cell.asked),
+        twins=[Activations.open(cell.other, acts.corpus)] if cell.other else (),
+        layers=given.layers,
+        resamples=given.bootstrap,
+        seed=given.seeds.sample,
+        about=cell.about,
+    )
+    return Kept.of(found)
+
+
+def _neighbours(cell: LookCell) -> Kept:
+    from probekit.geometry.neighbours import neighbours
+
+    occurrence = find_occurrence(cell.sentences(), cell.asked)
+    return Kept.of(neighbours(cell.states(), occurrence, layers=cell.analysis.layers, about=cell.about))
+
+
+def find_occurrence(corpus: Corpus, asked: str) -> str:
+    """An occurrence as it is asked for ("sentence id:word"), or the first one of a word. Raises DataError.
+
+    >>> from probekit.experiment.look_cells import find_occurrence
+    >>> find_occurrence(pk.Corpus([pk.Sentence.from_text("s1", "Keys rust.")]), "rust.")
+    's1:2'
+    """
+    sentence, _, number = asked.rpartition(":")
+    if number.isdigit() and any(one.id == sentence for one in corpus):
+        return asked
+    for one in corpus:
+        for place, word in enumerate(one.words, start=1):
+            if word.lower() == asked.lower():
+                return f"{one.id}:{place}"
+    raise DataError(
+        f"{asked!r} is no word of the {len(corpus):,} sentences of {corpus.name!r} that are looked at; name another, "
+        "or an occurrence as SENTENCE:WORD"
+    )
+
+
+def _selective(cell: LookCell) -> Kept:
+    from probekit.data.task import load_task
+    from probekit.geometry.neuron_selectivity import neuron_selectivity
+
+    given = cell.analysis
+    found = neuron_selectivity(
+        cell.live(),
+        read_once(cell.corpus),
+        load_task(cell.asked),
+        _blocks(cell),
+        given.neuron_site,
+        twins=1 if cell.model.twins else 0,
+        pool=given.pool,
+        resamples=given.bootstrap,
+        seed=given.seeds.sample,
+    )
+    return Kept.of(found)
+
+
+def _activity(cell: LookCell) -> Kept:
+    from probekit.geometry.neuron_activity import neuron_activity
+
+    given = cell.analysis
+    found = neuron_activity(
+        cell.live(),
+        cell.sentences(),
+        _blocks(cell),
+        given.neuron_site,
+        twins=1 if cell.model.twins else 0,
+        pool=given.pool,
+        text_form=cell.corpus.text_form,
+    )
+    return Kept.of(found, left_out=found.left_out)
+
+
+def _text(cell: LookCell) -> Kept:
+    """Sentences shaded by neurons of one layer."""
+    from probekit.geometry.activation_text import activation_text
+
+    layer, _, numbers = cell.asked.rpartition(":")
+    given, corpus = cell.analysis, cell.sentences()
+    shown = replace(corpus, sentences=corpus.sentences[: given.texts])
+    neurons = [int(number) for number in numbers.split(",")]
+    found = activation_text(
+        cell.live(), shown, layer, neurons, given.neuron_site, text_form=cell.corpus.text_form
+    )
+    return Kept.of(found, left_out=found.left_out)
+
+
+def _blocks(cell: LookCell) -> str | list[int | str]:
+    """The layers asked for that have neurons; embeddings and final norm have none of the mlp."""
+    given = cell.analysis
+    if given.layers == "all" or given.neuron_site == "hidden":
+        return given.layers
+    known = opened(cell.model, cell.folder).model.resolve_layers("all", given.neuron_site)
+    return [layer for layer in given.layers if str(layer) in known]
+
+
+PARTS: dict[str, Callable[[LookCell], Kept]] = {
+    "project": _project,
+    "similarity": _similarity,
+    "senses": _senses,
+    "neighbours": _neighbours,
+    "activity": _activity,
+    "selective": _selective,
+    "text": _text,
+}

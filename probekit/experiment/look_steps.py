@@ -1,0 +1,246 @@
+"""Looking at states in space as a step of a run: states read once, then cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from probekit.errors import ConfigError, ProbekitError
+from probekit.experiment.cells import do_cells
+from probekit.experiment.corpora import looked_at
+from probekit.experiment.look_cells import LookCell, do_look_cell
+from probekit.experiment.opened import let_go
+from probekit.experiment.plan import CorpusPlan, ModelPlan, Plan
+from probekit.experiment.plan_inside import LookPlan
+from probekit.experiment.work import Work, label_of, load_planned
+from probekit.results.formats import slug
+
+if TYPE_CHECKING:
+    from probekit.data.corpus import Corpus
+    from probekit.data.task import Task
+    from probekit.models.model import Model
+    from probekit.results.measurement import About
+
+SELF, TWIN = "self", "twin"
+
+
+@dataclass(frozen=True)
+class WantedLook:
+    """One look with its tasks, read and checked."""
+
+    analysis: LookPlan
+    tasks: dict[str, Task]
+
+    @property
+    def described(self) -> str:
+        """What will be looked at, as a line for a person."""
+        given = self.analysis
+        parts = [f"{' and '.join(given.methods)} of {', '.join(given.tasks)}"] * bool(given.tasks)
+        parts += [f"{', '.join(given.measures)} with {', '.join(given.similar_to)}"] * bool(given.similar_to)
+        parts += ["isotropy, dimension, outliers"] * given.statistics
+        parts += [f"separation of {', '.join(given.senses)}"] * bool(given.senses)
+        parts += [f"neighbours of {', '.join(given.neighbours)}"] * bool(given.neighbours)
+        parts += ["activity of neurons"] * given.activity
+        parts += [f"neurons {', '.join(given.neurons)}"] * bool(given.neurons)
+        return f"look at states: {'; '.join(parts)}"
+
+
+def looks_of(plan: Plan) -> list[WantedLook]:
+    """The looks of a plan, their tasks read and checked before a model is loaded. Raises ConfigError."""
+    from probekit.data.task import load_task
+
+    found = []
+    for analysis in plan.lookings:
+        tasks = {}
+        for name in dict.fromkeys([*analysis.tasks, *analysis.senses]):
+            task = tasks[name] = load_task(name)
+            if task.unit != "word":
+                raise ConfigError(f"task {name!r} labels each {task.unit}; words are looked at here")
+        found.append(WantedLook(analysis, tasks))
+    return found
+
+
+def check_looks(wanted: Sequence[WantedLook], corpus: Corpus) -> None:
+    """See that the corpus has the split and the labels, before a model is loaded. Raises DataError."""
+    for one in wanted:
+        for task in one.tasks.values():
+            task.units(corpus)
+        looked_at(corpus, one.analysis.split)
+
+
+class LookSteps:
+    """Every look of a plan, one model at a time."""
+
+    def __init__(self, work: Work, wanted: Sequence[WantedLook], corpus: Corpus, reading: CorpusPlan) -> None:
+        self.work, self.wanted, self.corpus, self.reading = work, wanted, corpus, reading
+
+    def do(self, planned: ModelPlan) -> None:
+        """Look at one model; what comes out joins the results of the run."""
+        try:
+            for one in self.wanted:
+                _Looking(self, planned, one).do()
+        finally:
+            let_go()
+
+
+class _Looking:
+    """One look at one model: its states are read here, the cells find them in the store."""
+
+    def __init__(self, steps: LookSteps, planned: ModelPlan, one: WantedLook) -> None:
+        self.steps, self.planned, self.one = steps, planned, one
+        self.work, self.analysis = steps.work, one.analysis
+        self.label = label_of(planned)
+        self.name = self.work.name_of(self.label, "look")
+
+    def do(self) -> None:
+        model = self.work.load(self.planned)
+        self.work.note_model(model, self.planned)
+        self.kind = model.kind
+        cells = self.cells(model)
+        del model  # the cells load it themselves, in whatever process they run
+        self.fit(cells)
+        about = self.about()
+        for cell in cells:
+            if cell.done:
+                kept = cell.kept()
+                self.work.results.append(kept.told(about, slug(self.label)[:40]))
+                self.work.note_left_out(f"{self.label}, {cell.part}", kept.left_out, {})
+
+    def cells(self, model: Model) -> list[LookCell]:
+        """What is looked at, in the order of the page. States are read where a cell needs them."""
+        from probekit.models.twins import random_twin
+
+        given = self.analysis
+        cells: list[LookCell] = []
+        entry = ""
+        if given.tasks or given.similar_to or given.statistics or given.senses or given.neighbours:
+            entry = self.states(model)
+        for task in self.tasks(given.tasks):
+            for method in given.methods:
+                name = f"project.{slug(task.name)}.{method}"
+                cells.append(
+                    self.cell(name, "project", entry=entry, asked=task.file or task.name, method=method)
+                )
+        for other in given.similar_to:
+            cells += self.similar(model, entry, other)
+        if given.statistics:
+            cells.append(self.cell("space", "space", entry=entry))
+        for task in self.tasks(given.senses):
+            twin = self.states(random_twin(model, given.seeds.twin)) if self.planned.twins else ""
+            name = f"senses.{slug(task.name)}"
+            cells.append(self.cell(name, "senses", entry=entry, other=twin, asked=task.file or task.name))
+        cells += [
+            self.cell(f"neighbours.{slug(word)}", "neighbours", entry=entry, asked=word)
+            for word in given.neighbours
+        ]
+        if given.activity:
+            cells.append(self.cell("activity", "activity"))
+        if given.selective:
+            cells += [
+                self.cell(f"selective.{slug(task.name)}", "selective", asked=task.file or task.name)
+                for task in self.tasks(given.tasks)
+            ]
+        by_layer: dict[str, list[str]] = {}
+        for neuron in given.neurons:
+            layer, _, number = neuron.rpartition(":")
+            by_layer.setdefault(layer, []).append(number)
+        cells += [
+            self.cell(f"text.{slug(layer)}", "text", asked=f"{layer}:{','.join(dict.fromkeys(numbers))}")
+            for layer, numbers in by_layer.items()
+        ]
+        return cells
+
+    def tasks(self, names: Sequence[str]) -> list[Task]:
+        """The tasks of those names."""
+        return [self.one.tasks[name] for name in dict.fromkeys(names)]
+
+    def similar(self, model: Model, entry: str, other: str) -> list[LookCell]:
+        """The cells that compare the model with another, or none where that cannot be had: a failure of the run."""
+        try:
+            second, label = self.other(model, entry, other)
+        except ProbekitError as problem:
+            self.work.fail(f"{self.name}.similarity.{slug(other)}", str(problem))
+            return []
+        return [
+            self.cell(
+                f"similarity.{slug(other)}.{measure}", "similarity", entry=entry, other=second, other_label=label,
+                asked=measure,
+            )
+            for measure in self.analysis.measures
+        ]  # fmt: skip
+
+    def other(self, model: Model, entry: str, other: str) -> tuple[str, str]:
+        """Where the states of the model lie that this one is compared with, and what it is called."""
+        from probekit.models.twins import random_twin
+
+        if other == SELF:
+            return entry, self.label
+        if other == TWIN:
+            seed = self.analysis.seeds.twin
+            return self.states(random_twin(model, seed)), f"{self.label}#twin-{seed}"
+        for planned in self.work.plan.model:
+            if other in (planned.name, label_of(planned)):
+                return self.states(self.work.load(planned)), label_of(planned)
+        named = ModelPlan(name=other, device=self.planned.device)
+        return self.states(load_planned(named)), Path(other).name if Path(other).is_dir() else other
+
+    def states(self, model: Model) -> str:
+        """The states of every layer asked for, in the store."""
+        from probekit.activations.extract import extract
+
+        given, reading = self.analysis, self.steps.reading
+        acts = extract(
+            model,
+            self.steps.corpus,
+            layers=model.resolve_layers(given.layers, given.site),
+            site=given.site,
+            pool=given.pool,
+            text_form=reading.text_form,
+            length=reading.length,
+            progress=self.work.progress,
+        )
+        return str(acts.path)
+
+    def cell(self, name: str, part: Any, **fields: Any) -> LookCell:
+        return LookCell(
+            name=f"{self.name}.{name}",
+            stem=str(self.work.run.path / "cells" / f"{self.name}.{name}"),
+            part=part,
+            model=self.planned,
+            folder=str(self.work.folders.get(self.planned.name, "")),
+            label=self.label,
+            corpus=self.steps.reading,
+            analysis=self.analysis,
+            about=self.about(),
+            **fields,
+        )
+
+    def fit(self, cells: Sequence[LookCell]) -> None:
+        work, stage = self.work, f"looking ({self.label})"
+        left = [cell for cell in cells if not cell.done]
+        if len(left) < len(cells):
+            work.say(f"{len(cells) - len(left)} of {len(cells)} cells were done before")
+        work.progress(stage, 0, len(left))
+        for done, ended in enumerate(
+            do_cells(left, do_look_cell, jobs=work.jobs, engine=work.engine), start=1
+        ):
+            if isinstance(ended.problem, ProbekitError) and len(cells) * len(work.plan.analysis) == 1:
+                raise ended.problem
+            if ended.failed:
+                work.fail(ended.cell.name, ended.failed)
+            work.progress(stage, done, len(left))
+
+    def about(self) -> About:
+        """What every row says of this model."""
+        from probekit.results.measurement import About
+
+        return About(
+            run=self.work.run.path.name,
+            question=self.work.plan.question.ask,
+            corpus=self.steps.corpus.name,
+            model=self.label,
+            model_kind=self.kind,
+            site=self.analysis.site,
+        )
