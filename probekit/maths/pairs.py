@@ -141,3 +141,26 @@ def _midranks(values: Array) -> Array:
     ends = np.cumsum(counts)
     ranks: Array = (ends - (counts - 1) / 2)[which.reshape(-1)]
     return ranks
+
+
+def mean_draws(
+    values: Array, first: Array, second: Array, n_items: int, *, resamples: int = 1000, seed: int = 0
+) -> Array:
+    """Means of float64[sets, pairs] over resampled items, float64[resamples, sets]; a pair counts as in `apart_draws`.
+
+    For questions made of two items each, such as analogies made of two word pairs. NaN where a resample has no pair.
+
+    >>> draws = mean_draws(np.ones((1, 3)), np.array([0, 0, 1]), np.array([1, 2, 2]), 3, resamples=50)
+    >>> float(np.nanmax(draws)), float(np.nanmin(draws))
+    (1.0, 1.0)
+    """
+    columns = np.atleast_2d(np.asarray(values, dtype=np.float64)).T
+    found = []
+    for chunk in draw_weights(n_items, resamples, seed):
+        step = max(1, CELLS // max(1, len(first)))
+        for start in range(0, len(chunk), step):
+            weights = chunk[start : start + step]
+            times = weights[:, first] * weights[:, second]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found.append(times @ columns / times.sum(axis=1, keepdims=True))
+    return np.concatenate(found)
