@@ -111,8 +111,8 @@ class _Options(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """``pairs`` float64 ``[heads, heads]`` over all pieces taken. ``layers`` float64 ``[clusters, 3]``: mean distance of
-    heads of one layer and of two, added up over the pieces of each cluster of sentences, and how many pieces."""
+    """``pairs`` float64 ``[heads, heads]`` over all pieces taken. ``layers`` float64 ``[clusters, 3]``: mean distance
+    of heads of one layer and of two, added up over the pieces of each cluster of sentences, and how many pieces."""
 
     pairs: Array
     layers: Array
