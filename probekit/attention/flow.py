@@ -53,9 +53,7 @@ def attention_flow(
     if not 0 <= residual < 1:
         raise ConfigError(f"residual must be at least 0 and below 1, not {residual}")
     all_layers = encoder_layers(model)
-    [top] = all_layers[-1:] if layer == "last" else model.resolve_layers([layer], "heads")
-    if top not in all_layers:
-        raise ConfigError(f"{model.name}: flow is had in {all_layers[0]} to {all_layers[-1]}, not in {top}")
+    [top] = all_layers[-1:] if layer == "last" else encoder_layers(model, [layer])
     below = all_layers[: all_layers.index(top) + 1]
 
     def compute(batch: PieceBatch) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -290,10 +290,22 @@ def pool_words(batch: PieceBatch, maps: torch.Tensor) -> tuple[torch.Tensor, tor
     return words.reshape(-1, *shape, *words.shape[2:]), special.reshape(-1, *shape, special.shape[2])
 
 
-def encoder_layers(model: Model) -> tuple[Layer, ...]:
-    """The blocks through which a text is read from its embedding up; of an encoder-decoder those of its encoder."""
-    found = model.resolve_layers("all", "heads")
-    return found if model.start_piece is None else tuple(x for x in found if x.startswith("encoder."))
+def encoder_layers(model: Model, layers: str | int | Iterable[int | str] = "all") -> tuple[Layer, ...]:
+    """The blocks asked for among those through which a text is read from its embedding up; of an encoder-decoder those
+    of its encoder. Raises ConfigError for others."""
+    known = model.resolve_layers("all", "heads")
+    if model.start_piece is not None:
+        known = tuple(layer for layer in known if layer.startswith("encoder."))
+    if layers == "all":
+        return known
+    wanted = model.resolve_layers(layers, "heads")
+    for layer in wanted:
+        if layer not in known:
+            raise ConfigError(
+                f"{model.name}: what words take from each other is had in layers {known[0]} to {known[-1]}, not in "
+                f"{layer}, which also takes from the encoder"
+            )
+    return wanted
 
 
 def _sums(one: TextMixing) -> Array:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from probekit.attention.maps import PieceBatch, Texts
-from probekit.attention.mixing import Level, Mixing, mix
+from probekit.attention.mixing import Level, Mixing, encoder_layers, mix
 from probekit.errors import ModelError
 from probekit.glossary import Layer, Progress, silent
 from probekit.models.attention import Attended, attend
@@ -49,7 +49,7 @@ def norm_maps(
     >>> found.map(1).shape
     (12, 4, 4)
     """
-    wanted = model.resolve_layers(layers, "heads")
+    wanted = encoder_layers(model, layers)
     projections = {layer: output_projection(model, layer) for layer in wanted}
     heads = ("all",) if together else tuple(str(number + 1) for number in range(model.n_heads))
 
@@ -58,7 +58,7 @@ def norm_maps(
 
         def keep(layer: Layer, attended: Attended) -> None:
             values = _values(model, layer, attended)
-            weights = attended.weights[..., -values.shape[2] :]
+            weights = attended.weights
             weight, _ = projections[layer]
             if together:
                 found.append(joint_norms(weights, values, weight))

@@ -11,7 +11,6 @@ import torch
 
 from probekit.attention.maps import PieceBatch, Texts
 from probekit.attention.mixing import Level, Mixing, encoder_layers, mix
-from probekit.errors import ConfigError
 from probekit.glossary import Layer, Progress, silent
 from probekit.models.attention import attend
 from probekit.models.attention_edits import changed_values
@@ -87,10 +86,10 @@ def zeroed_distances(
             return changed
 
         with ExitStack() as cleanup:
+            cleanup.enter_context(changed_values(model, zero))  # first: it may try the model out, unwatched
             for place in places:
                 out = found[layers.index(place.layer)] if place.layer in layers else None
                 cleanup.callback(place.attach(_compared(out, zeroed), first=False).remove)
-            cleanup.enter_context(changed_values(model, zero))
             attend(model, ids.expand(len(zeroed) + 1, -1), None, lambda _layer, _seen: None, blocks[:1])
     return found
 

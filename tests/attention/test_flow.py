@@ -70,5 +70,5 @@ def test_long_texts_and_layers_that_are_not_there() -> None:
         pk.attention_flow(model, "the cat sat on mats", most_pieces=6)
     with pytest.raises(ConfigError, match="residual"):
         pk.attention_flow(model, "the cat", residual=2.0)
-    with pytest.raises(ConfigError, match=r"flow is had in encoder\.1 to encoder\.2, not in decoder\.1"):
+    with pytest.raises(ConfigError, match=r"had in layers encoder\.1 to encoder\.2, not in decoder\.1"):
         pk.attention_flow(tiny_model("bart"), "the cat", "decoder.1")

@@ -81,6 +81,14 @@ def test_values_out_of_sight_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         pk.norm_maps(tiny_model("bert"), TEXT, [1])
 
 
+@pytest.mark.parametrize("kind", ["bart", "t5"])
+def test_an_encoder_decoder_is_read_in_its_encoder(kind: str) -> None:
+    found = pk.norm_maps(tiny_model(kind), TEXT)  # that vectors add up is checked inside
+    assert found.layers == ("encoder.1", "encoder.2")
+    with pytest.raises(ConfigError, match=r"not in decoder\.2, which also takes from the encoder"):
+        pk.norm_maps(tiny_model(kind), TEXT, ["decoder.2"])
+
+
 def test_bad_layers_and_levels() -> None:
     with pytest.raises(ConfigError, match="no layer '9'"):
         pk.norm_maps(tiny_model("bert"), TEXT, [9])
