@@ -317,13 +317,19 @@ class Ablated:
         beside = self.row("accuracy", suite, one.aim.name, RANDOM)
         text += f" in {_score(own)}, without as many others of the same layer in {_score(beside)}: "
         text += f"{format_score(used.value)}{_tested(used)}"
-        if used.p_adjusted is None or used.p_adjusted >= LEVEL:
+        if not _clear(used):
             return f"{text}; no use of them is shown."
-        return (
-            f"{text}; behaviour hangs on them."
-            if used.value > 0
-            else f"{text}; behaviour is better without them."
-        )
+        if used.value < 0:
+            better = _clear(lost) and lost is not None and (lost.value or 0.0) < 0
+            return f"{text}; {'behaviour is better without them' if better else 'the others cost more'}."
+        if not (_clear(lost) and lost is not None and (lost.value or 0.0) > 0):
+            return f"{text}; but nothing is lost against the model as it is, so no use of them is shown."
+        return f"{text}; behaviour hangs on them."
+
+
+def _clear(row: Measurement | None) -> bool:
+    """Whether a difference is told from 0 after correction."""
+    return row is not None and row.p_adjusted is not None and row.p_adjusted < LEVEL
 
 
 def _score(row: Measurement | None) -> str:
