@@ -138,7 +138,7 @@ def attention_view(
         "view": view,
         "note": _note(model, read, window, inside, start, outside),
     }
-    if read.second is not None:
+    if read.second is not None and (window >= read.second).any():
         labels["sentence_b"] = int((window < read.second).sum())
     panel = Panel(
         "attention",

@@ -190,6 +190,14 @@ def _attention(panel: Panel) -> None:
         if name in panel.arrays:
             dim = panel.arrays[name].shape[-1]
             _shape(panel, name, len(layers), len(heads), len(tokens), dim)
+    layer, head = panel.labels.get("chosen") or (0, 0)
+    if not (0 <= layer < len(layers) and 0 <= head < len(heads)):
+        raise DataError(
+            f"panel {panel.name!r}: chosen {[layer, head]} of {len(layers)} layers and {len(heads)} heads"
+        )
+    special = panel.labels.get("special") or ()
+    if any(not 0 <= number < len(tokens) for number in special):
+        raise DataError(f"panel {panel.name!r}: special {list(special)} of {len(tokens)} tokens")
 
 
 def _shaded_text(panel: Panel) -> None:

@@ -78,6 +78,7 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
         "ipynb",
         "css",
         "jinja",
+        "js",
     }
     for name in names:
         if name.endswith(".ipynb"):

@@ -54,9 +54,11 @@ def draw_attention(panel: Panel, width: float = PAGE) -> Figure:
     grid = layers * cell + 0.42 if layers * heads > 1 else 0.0
     down = side + beside + 0.72 + 0.12 * (foot.count("\n") + 1 if foot else 0)
     figure = Figure(figsize=(width, grid + down))
-    upper, lower = figure.subfigures(2, 1, height_ratios=[grid, down]) if grid else (None, figure)
-    if upper is not None:
-        _draw_grid(upper.add_subplot(), labels, weights, (int(large[0]), int(large[1])))
+    lower: Any = figure
+    if grid:
+        parts: Any = figure.subfigures(2, 1, height_ratios=[grid, down])
+        _draw_grid(parts[0].add_subplot(), labels, weights, (int(large[0]), int(large[1])))
+        lower = parts[1]
     middle = min(width, side + beside + 0.95)
     edge = max(0.01, (width - middle) / 2)
     axes = lower.add_subplot(lower.add_gridspec(1, 3, width_ratios=[edge, middle, edge])[1])

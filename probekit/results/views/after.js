@@ -28,6 +28,13 @@
     });
   };
 
+  // a long word on the left would begin outside the drawing
+  const wide = function (name) {
+    return Array.from(name).reduce(function (sum, letter) { return sum + (letter.codePointAt(0) < 0x2e80 ? 8.4 : 15); }, 0);
+  };
+  const longest = Math.max.apply(null, page.tokens.map(wide));
+  if (page.view !== "model") { drawing.style.paddingLeft = Math.max(0, Math.ceil(longest - 100)) + "px"; }
+
   if (page.view !== "model") { rename(layers, function (i) { return page.layers[i]; }); }
   if (page.view === "neuron") {
     nameHeads();

@@ -72,7 +72,7 @@ def view_page(panel: Panel, view: str = "head", *, start: int = 0) -> str:
         f'<meta name="referrer" content="no-referrer">\n<title>{escape(panel.title)}</title>\n'
         f"<style>{scripts.style}</style>\n</head>\n<body>\n<h1>{escape(panel.title)}</h1>\n{lines}"
         f"<p>{HELP[view]}</p>\n<noscript><p>This view needs JavaScript.</p></noscript>\n"
-        f'<div id="view">{_CHOOSE.format(selectors=SELECTORS[view])}<div id="vis"></div></div>\n'
+        f'<div id="view" class="{view}">{_CHOOSE.format(selectors=SELECTORS[view])}<div id="vis"></div></div>\n'
         f'<script type="application/json" id="data">{content}</script>\n{runs}\n</body>\n</html>\n'
     )
 
@@ -132,6 +132,7 @@ def _carry(panel: Panel, view: str, start: int) -> tuple[dict[str, Any], list[st
     if large is not None:
         kept[large[0], large[1]] = True
     undefined = int(np.isnan(weights[kept]).sum())
+    second = 0 if border is None else int((chosen < border).sum())
     told = [
         str(labels.get("note") or ""),
         told_window(len(names), chosen, len(inside), start, border is not None),
@@ -143,7 +144,7 @@ def _carry(panel: Panel, view: str, start: int) -> tuple[dict[str, Any], list[st
         "tokens": [names[number] for number in chosen],
         "layers": [visible(layer) for layer in labels["layers"]],
         "heads": [visible(head) for head in labels["heads"]],
-        "sentence_b": None if border is None else int((chosen < border).sum()),
+        "sentence_b": second if 0 < second < len(chosen) else None,
         "chosen": None if large is None else [int(large[0]), int(large[1])],
         "weights": _whole(weights, kept, WEIGHT_PARTS),
     }

@@ -29,7 +29,7 @@ class Room:
 
 ROOMS = {
     "head": Room(pieces=96, numbers=900_000),
-    "model": Room(pieces=64, numbers=240_000),
+    "model": Room(pieces=64, numbers=160_000),
     "neuron": Room(pieces=48, numbers=700_000),
 }
 """All lines of a model view stand on the page at once, those of a head view one layer at a time."""
