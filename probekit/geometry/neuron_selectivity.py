@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,7 @@ def neuron_selectivity(
     _check(choose, report, min_count, most, permutations)
     others = as_twins(model, twins)
     task, corpus = as_task(label, corpus)
-    units = task.units(corpus)
+    units = _units(task, corpus)
     for name in given:
         if name not in NUMBERS:
             raise ConfigError(f"no number {name!r} to hold fixed; {did_you_mean(name, NUMBERS)}")
@@ -146,6 +146,18 @@ def _check(choose: str, report: str, min_count: int, most: int, permutations: in
     ):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ConfigError(f"{name} must be a whole number from {least} on; got {value!r}")
+
+
+def _units(task: Task, corpus: Corpus) -> Units:
+    """The units of a task; nothing is fitted here, so a corpus of dev and test alone will do."""
+    if task.split != "given" or "train" in corpus.splits or not corpus.splits:
+        return task.units(corpus)
+    whole = Corpus(
+        [replace(one, split="train") for one in corpus], corpus.name, corpus.files, corpus.licence,
+        corpus.text_form,
+    )  # fmt: skip
+    units = task.units(whole)
+    return replace(units, split=np.array([one.split for one in corpus])[units.sentence])
 
 
 def _part(units: Units, corpus: Corpus, split: str, held: tuple[str, ...], most: int, seed: int) -> Part:

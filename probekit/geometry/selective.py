@@ -320,7 +320,8 @@ class NeuronSelectivity:
         what = "correlation" if self.numeric else "AUC"
         text = (
             f"Of {self.n_neurons:,} neurons of {name} ({self.site}) the one that "
-            f"{'follows' if self.numeric else 'tells'} {first.label} best is {first.name} ({_direction(first)}): {what} {format_score(first.reported.value)} "
+            f"{'follows' if self.numeric else 'tells'} {first.label} best is {first.name} ({_direction(first)}): "
+            f"{what} {format_score(first.reported.value)} "
             f"{format_interval(first.reported.low, first.reported.high)} over {first.n_reported:,} {self.unit}s of "
             f"{self.splits[1]}, chosen on {self.splits[0]}{p}{beside}."
         )

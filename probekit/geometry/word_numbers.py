@@ -15,6 +15,7 @@ WordFunction: TypeAlias = Callable[[Sentence], Sequence[Any]]
 """From a sentence to a number, a label or None for each of its words."""
 
 OPENING = {"(": ")", "[": "]", "{": "}", "“": "”", "«": "»"}
+QUOTES = '"“”'
 CLOSING = {close: opening for opening, close in OPENING.items()}
 
 
@@ -41,6 +42,23 @@ def bracket_depth(sentence: Sentence) -> list[float]:
     return found
 
 
+def inside_quotes(sentence: Sentence) -> list[float]:
+    """1 at words inside double quotes (the quotes too), 0 elsewhere; a straight quote opens where none is open.
+
+    >>> inside_quotes(Sentence.from_text("s", 'he said " no " . "Yes" then'))
+    [0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0]
+    """
+    found, inside = [], False
+    for word in sentence.words:
+        touched = inside
+        for letter in word:
+            if letter in QUOTES:
+                inside = {'"': not inside, "“": True, "”": False}[letter]
+                touched = True
+        found.append(float(touched))
+    return found
+
+
 def position(sentence: Sentence) -> list[float]:
     """The number of each word in its sentence, from 1."""
     return [float(i) for i in range(1, len(sentence) + 1)]
@@ -53,6 +71,7 @@ def sentence_length(sentence: Sentence) -> list[float]:
 
 NUMBERS: dict[str, WordFunction] = {
     "bracket_depth": bracket_depth,
+    "inside_quotes": inside_quotes,
     "position": position,
     "sentence_length": sentence_length,
 }

@@ -18,6 +18,7 @@ from probekit.data.corpus import Corpus
 from probekit.data.sentence import Sentence
 from probekit.errors import ConfigError, DataError, ModelError
 from probekit.glossary import Layer, Progress, silent
+from probekit.models.hooks.force import suspended
 
 if TYPE_CHECKING:
     from probekit.models.model import Model
@@ -133,7 +134,9 @@ def stream_words(
     options = Options(
         layers=layers, site=site, pool=pool, text_form=text_form, pieces_per_batch=pieces_per_batch
     )
-    return WordStream(model, corpus, site, plan_extraction(model, corpus, options))
+    with suspended():  # nothing is stored, so edits in force need not say what they do
+        plan = plan_extraction(model, corpus, options)
+    return WordStream(model, corpus, site, plan)
 
 
 def as_corpus(texts: Texts) -> Corpus:
