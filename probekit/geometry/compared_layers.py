@@ -96,19 +96,21 @@ def compare_cells(
 ) -> Compared:  # fmt: skip
     """Compare pairs of `sources` (extraction, its rows in the common order, layer), each named by its key.
 
-    `orders` are the permutations of rows. A pair of a key with itself is the same by definition and needs no interval.
+    `orders` are the permutations of rows. A pair of a key with itself is the same by definition: it gets no
+    interval and is not shuffled.
     """
     orders = list(orders)
     sides = _Sides(measure, sources)
     shape = len(cells)
-    found = Compared(*(np.full(shape, np.nan) for _ in range(3)), np.full((len(orders), shape), np.nan))
+    value, low, high = (np.full(shape, np.nan) for _ in range(3))
+    found = Compared(value, low, high, np.full((len(orders), shape), np.nan))
     for number, (one, other) in enumerate(cells):
         progress(STAGE, number, shape)
         try:
             a, b = sides.get(one), sides.get(other)
             interval_of = measure.compare(a, b, interval and one != other)
             found.value[number], found.low[number], found.high[number] = interval_of
-            for row, order in enumerate(orders):
+            for row, order in enumerate(orders if one != other else ()):
                 found.null[row, number] = measure.permuted(a, b, order)
         except DataError as problem:
             found.value[number] = found.low[number] = found.high[number] = np.nan

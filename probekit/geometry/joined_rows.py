@@ -106,9 +106,8 @@ def _check_words(a: Activations, b: Activations, there: Array) -> None:
     other = a.index.words[mine] != b.index.words[there[mine]]
     if a.corpus is not None and b.corpus is not None:
         texts_a, texts_b = a.corpus.sentences, b.corpus.sentences
-        other |= np.array(
-            [tuple(texts_a[i].words) != tuple(texts_b[there[i]].words) for i in mine], dtype=bool
-        )
+        places = zip(mine.tolist(), there[mine].tolist(), strict=True)
+        other |= np.array([tuple(texts_a[i].words) != tuple(texts_b[j].words) for i, j in places], np.bool_)
     if other.any():
         names = ", ".join(repr(a.index.ids[i]) for i in mine[other][:SHOWN])
         raise DataError(

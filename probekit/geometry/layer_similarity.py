@@ -77,7 +77,7 @@ class LayerSimilarity:
         """What shuffled sentences give on average, float64 [layers, other layers]."""
         if not len(self.null):
             return np.full(self.value.shape, np.nan)
-        return np.asarray(self.null.mean(axis=0))
+        return np.asarray(self.null.mean(axis=0))  # NaN for a layer with itself
 
     @cached_property
     def rows(self) -> tuple[Measurement, ...]:
@@ -139,7 +139,7 @@ def similarity(
     max_rows : whole sentences of at most so many rows are drawn; None takes all; 0 stands for 10,000, of which "rsa"
         takes 1,000 and "cka-kernel" 1,500, since they compare all pairs of rows
     permutations : how often the sentences of the other side are shuffled; 0 leaves it out
-    interval : leave out each sentence once (CKA), or each of 20 random groups of sentences (the others)
+    interval : leave out each sentence once (CKA), or each of 10 random groups of sentences (the others)
     options : estimator ("clustered", "debiased", "biased": CKA), bandwidth (kernel CKA), kept (share of variance, SVCCA
         and PWCCA), dissimilarity ("cosine", "correlation", "euclidean": RSA), groups
 

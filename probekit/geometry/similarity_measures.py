@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from probekit.errors import ConfigError, DataError, did_you_mean
 from probekit.maths.cca import KEPT, Whitened, correlations, weighed
 from probekit.maths.cka import BANDWIDTH, alignment, rbf_gram
-from probekit.maths.grouped_moments import GROUPS, GroupedRows, over_groups, sentence_groups
+from probekit.maths.grouped_moments import GROUPS, GroupedRows, sentence_groups
 from probekit.maths.hsic import Estimator, Hsic, check_estimator, cluster_starts, gram_hsic
 from probekit.maths.jackknife import describe_jackknife, jackknife_interval
 from probekit.maths.linear_hsic import CentredRows, linear_hsic
@@ -181,8 +182,18 @@ class _KernelCka(_Cka):
 
 @dataclass
 class _Moments:
+    """Rows, and for all of them and without each group what they are divided by: made when first asked for."""
+
     rows: GroupedRows
-    scales: list[Any]
+    make: Callable[[Array, int], Any]
+    made: dict[int | None, Any] = field(default_factory=dict)
+
+    def scale(self, without: int | None) -> Any:
+        if without not in self.made:
+            self.made[without] = self.make(self.rows.covariance(self.rows, without), self.rows.n(without))
+            if len(self.made) > self.rows.groups:
+                self.rows.forget()
+        return self.made[without]
 
 
 class _OfMoments:
@@ -200,25 +211,17 @@ class _OfMoments:
         self.interval = describe_jackknife(int(self.group.max()) + 1, "groups of sentences")
 
     def side(self, X: Array, key: Any) -> _Moments:
-        rows = GroupedRows(X, self.group)
-
-        def scale(without: int | None) -> Any:
-            covariance = rows.covariance(rows, without)
-            if self.name == "procrustes":
-                return float(np.trace(covariance))
-            return Whitened(covariance, rows.n(without), self.kept)
-
-        scales = over_groups(rows, scale)
-        rows.forget()
-        return _Moments(rows, scales)
+        made = _Moments(GroupedRows(X, self.group), self._scale)
+        made.scale(None)
+        return made
 
     def compare(self, a: _Moments, b: _Moments, interval: bool) -> Interval:
         products = a.rows.cross(b.rows)
 
         def value(without: int | None) -> float:
-            at = 0 if without is None else without + 1
             try:
-                return self._value(a.scales[at], b.scales[at], a.rows.covariance(b.rows, without, products))
+                cross = a.rows.covariance(b.rows, without, products)
+                return self._value(a.scale(without), b.scale(without), cross, fast=without is not None)
             except DataError:
                 if without is None:
                     raise
@@ -226,27 +229,32 @@ class _OfMoments:
 
         if not interval:
             return self._spoken(NO_INTERVAL._replace(value=value(None)))
-        found = over_groups(a.rows, value)
-        return self._spoken(jackknife_interval(found[0], np.array(found[1:])))
+        whole = value(None)
+        without = [value(group) for group in range(a.rows.groups)]
+        return self._spoken(jackknife_interval(whole, np.array(without)))
 
     def permuted(self, a: _Moments, b: _Moments, order: Array) -> float:
         back = np.argsort(b.rows.order)
         moved = b.rows.X[back[order][a.rows.order]]
         cross = a.rows.X.T @ moved / len(moved)
-        return self._spoken(Interval(self._value(a.scales[0], b.scales[0], cross), 0.0, 0.0)).value
+        return self._spoken(Interval(self._value(a.scale(None), b.scale(None), cross), 0.0, 0.0)).value
 
     def size(self, side: _Moments) -> int:
-        whitened = sum(
-            scale.W.nbytes + scale.covariance.nbytes for scale in side.scales if isinstance(scale, Whitened)
-        )
-        return int(side.rows.X.nbytes + whitened)
+        square = 8 * side.rows.X.shape[1] ** 2
+        return int(side.rows.X.nbytes + 3 * square * side.rows.groups)
 
-    def _value(self, a: Any, b: Any, cross: Array) -> float:
+    def _scale(self, covariance: Array, n: int) -> Any:
+        """What a covariance is divided by: its trace, or whitening."""
+        return (
+            float(np.trace(covariance)) if self.name == "procrustes" else Whitened(covariance, n, self.kept)
+        )
+
+    def _value(self, a: Any, b: Any, cross: Array, *, fast: bool = True) -> float:
         """A similarity between 0 and 1."""
         if self.name == "procrustes":
-            return 1.0 - distance(a, b, cross) / 2
+            return 1.0 - distance(a, b, cross, fast=fast) / 2
         if self.name == "svcca":
-            return float(correlations(a, b, cross)[0].mean())
+            return float(correlations(a, b, cross, fast=fast).mean())
         return weighed(a, b, cross)
 
     def _spoken(self, found: Interval) -> Interval:

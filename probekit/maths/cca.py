@@ -17,6 +17,7 @@ import numpy as np
 
 from probekit.errors import ConfigError, DataError
 from probekit.maths.cka import paired_rows
+from probekit.maths.procrustes import singular_values
 
 Array = np.ndarray[Any, Any]
 
@@ -33,7 +34,7 @@ def cca(X: Any, Y: Any) -> Array:
     >>> pk.cca(X, X @ [[1.0, 2.0], [0.0, 1.0], [0.0, 0.0]]).round(6).tolist()
     [1.0, 1.0]
     """
-    return correlations(*_whitened(X, Y, 1.0))[0]
+    return correlations(*_whitened(X, Y, 1.0))
 
 
 def svcca(X: Any, Y: Any, *, kept: float = KEPT) -> float:
@@ -45,7 +46,7 @@ def svcca(X: Any, Y: Any, *, kept: float = KEPT) -> float:
     >>> round(svcca(X, 2 * X), 6)
     1.0
     """
-    return float(correlations(*_whitened(X, Y, kept))[0].mean())
+    return float(correlations(*_whitened(X, Y, kept)).mean())
 
 
 def pwcca(X: Any, Y: Any, *, kept: float = 1.0) -> float:
@@ -86,31 +87,35 @@ class Whitened:
     @property
     def rank(self) -> int:
         """How many directions there are."""
-        return self.W.shape[1]
+        return int(self.W.shape[1])
 
 
-def correlations(a: Whitened, b: Whitened, cross: Array, *, vectors: bool = False) -> tuple[Array, Array]:
-    """Canonical correlations, descending, and, if asked for, the directions of the first side [p, correlations].
+def correlations(a: Whitened, b: Whitened, cross: Array, *, fast: bool = False) -> Array:
+    """Canonical correlations; descending unless ``fast``, which takes half the time and is right to 1e-6 only.
 
     ``cross`` is the covariance of both sides [p, q]. Raises DataError where rows are too few.
     """
+    return np.asarray(np.clip(singular_values(_between(a, b, cross), fast=fast), 0.0, 1.0))
+
+
+def weighed(a: Whitened, b: Whitened, cross: Array) -> float:
+    """PWCCA: canonical correlations weighed by |covariance| of their variate with each neuron of the first side.
+
+    Raises DataError where rows are too few.
+    """
+    U, found, _ = np.linalg.svd(_between(a, b, cross), full_matrices=False)
+    weights = np.abs(a.covariance @ (a.W @ U)).sum(axis=0)
+    return float(weights @ np.clip(found, 0.0, 1.0) / weights.sum())
+
+
+def _between(a: Whitened, b: Whitened, cross: Array) -> Array:
+    """Covariance of the whitened sides, whose singular values are the canonical correlations."""
     if a.rank + b.rank > a.n - 1:
         raise DataError(
             f"{a.n} rows are too few for canonical correlations of {a.rank} and {b.rank} dimensions: some are 1 by "
             f"arithmetic; give more than {a.rank + b.rank} rows, or keep fewer directions"
         )
-    between = a.W.T @ cross @ b.W
-    if vectors:
-        U, found, _ = np.linalg.svd(between, full_matrices=False)
-        return np.clip(found, 0.0, 1.0), a.W @ U
-    return np.clip(np.linalg.svd(between, compute_uv=False), 0.0, 1.0), np.zeros((0, 0))
-
-
-def weighed(a: Whitened, b: Whitened, cross: Array) -> float:
-    """PWCCA: canonical correlations weighed by |covariance| of their variate with each neuron of the first side."""
-    found, directions = correlations(a, b, cross, vectors=True)
-    weights = np.abs(a.covariance @ directions).sum(axis=0)
-    return float(weights @ found / weights.sum())
+    return np.asarray(a.W.T @ cross @ b.W)
 
 
 def _whitened(X: Any, Y: Any, kept: float) -> tuple[Whitened, Whitened, Array]:

