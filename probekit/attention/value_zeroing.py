@@ -46,12 +46,7 @@ def value_zeroing(
     >>> found.map(6).shape, bool((found.map(6) >= 0).all())
     ((4, 4), True)
     """
-    known = encoder_layers(model)
-    wanted = known if layers == "all" else model.resolve_layers(layers, "heads")
-    if not set(wanted) <= set(known):
-        raise ConfigError(
-            f"{model.name}: values are zeroed in layers {known[0]} to {known[-1]}, not in {wanted[-1]}"
-        )
+    wanted = encoder_layers(model, layers)
     with changed_values(model, lambda values: values):  # a family that cannot is refused before any work
         pass
 

@@ -93,4 +93,4 @@ def test_bad_layers_and_levels() -> None:
     with pytest.raises(ConfigError, match="no layer '9'"):
         pk.norm_maps(tiny_model("bert"), TEXT, [9])
     with pytest.raises(ConfigError, match="unknown level 'words'; did you mean 'word'"):
-        pk.norm_maps(tiny_model("bert"), TEXT, level="words")  # type: ignore[arg-type]
+        pk.norm_maps(tiny_model("bert"), TEXT, level="words")
