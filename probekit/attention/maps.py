@@ -87,8 +87,9 @@ class WordMaps:
     """The attention of one layer between the words of a batch of sentences.
 
     ``weights`` ``[batch, heads, words, words]``, rows look; special pieces are left out and nothing is renormalised:
-    ``special`` ``[batch, heads, words]`` is what went to them. Rows and columns beyond a sentence's ``n_words`` and of
-    words left out are 0, and false in ``present`` ``[batch, words]``. ``sentences`` are numbers in the corpus.
+    ``special`` ``[batch, heads, words]`` is what went to them, and what both leave of 1 went to words left out and to
+    bare spaces. Rows and columns beyond a sentence's ``n_words`` and of words left out are 0, and false in ``present``
+    ``[batch, words]``. ``sentences`` are numbers in the corpus.
     """
 
     layer: Layer
