@@ -222,22 +222,20 @@ def _last_word(most: MostAttended, sentence: int) -> int:
 
 def _problem(full: tuple[Links, Links], read: Sequence[Links], splits: tuple[str, str]) -> str:
     """Why nothing can be chosen or reported on, or ""."""
-    for all_links, links, split, other in zip(full, read, splits, splits[::-1], strict=True):
-        if links.n_clusters > 1:
-            continue
-        if not len(all_links):
+    for every, split, other in zip(full, splits, splits[::-1], strict=True):
+        if not len(every):
             return (
-                f"{links.label} occurs in {other} and never in {split}; a head is chosen on {splits[0]} and reported "
+                f"{every.label} occurs in {other} and never in {split}; a head is chosen on {splits[0]} and reported "
                 f"on {splits[1]}"
             )
+    for every, links, split in zip(full, read, splits, strict=True):
         if not len(links):
+            return f"{links.label}: the model reads the words of none of its {len(every)} links in {split}"
+        if links.n_clusters < 2:
             return (
-                f"{links.label}: the model reads the words of none of its {len(all_links)} links in {split}"
+                f"{links.label} occurs in one sentence of {split} alone ({len(links)} of its links); nothing can be "
+                "said of it; give more sentences"
             )
-        return (
-            f"{links.label} occurs in one sentence of {split} alone ({len(links)} of its links); nothing can be said "
-            "of it; give more sentences"
-        )
     return ""
 
 
