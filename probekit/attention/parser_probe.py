@@ -21,6 +21,7 @@ from probekit.attention.parser_data import (
 )
 from probekit.attention.parser_rows import AttentionParser, ParserSystem
 from probekit.attention.parser_scores import Fitted, Scorer, fit_scorer
+from probekit.attention.twins import twins_of
 from probekit.data.corpus import Corpus
 from probekit.errors import ConfigError, DataError
 from probekit.glossary import Progress, silent
@@ -44,7 +45,7 @@ def parse_with_attention(
     model: Model,
     corpus: Corpus,
     *,
-    twins: Sequence[Model] = (),
+    twins: int | Sequence[Model] = 0,
     static_dims: int = 100,
     train_sentences: int = 2000,
     dev_sentences: int = 1000,
@@ -59,9 +60,10 @@ def parse_with_attention(
     a_ji^k)``, over all heads k of all layers: two numbers a head, fitted on train, stopped on dev (Clark et al. 2019,
     section 4.2). A second one lets these numbers depend on static vectors of the two words: the model's own input
     embedding, averaged over pieces, in its `static_dims` main directions. The same two with a map for each distance
-    in the place of heads are the baselines, and so are the two chains. Each of `twins` is read in the model's place,
-    with the vectors of the model itself. Unlike in the paper the root is a candidate, scored by what a word gives to
-    special pieces. UAS is of the best head of each word, and of the best tree; words of upos PUNCT are not scored.
+    in the place of heads are the baselines, and so are the two chains. Each of `twins` (models, or how many to draw)
+    is read in the model's place, with the vectors of the model itself. Unlike in the paper the root is a candidate,
+    scored by what a word gives to special pieces. UAS is of the best head of each word, and of the best tree; words
+    of upos PUNCT are not scored.
 
     `train_sentences` and `dev_sentences` are drawn with `seed` from larger splits. Raises DataError (a split or gold
     trees missing), ModelError (no attention), ConfigError (a number).
@@ -96,9 +98,10 @@ def parse_with_attention(
             raise DataError(f"corpus {corpus.name!r}: train and dev hold no word with a head to score")
         return [_fitted(train, dev, distances, seed, progress) for distances in kinds]
 
-    models = (model, *twins)
+    drawn = twins_of(model, twins)
+    models = (model, *drawn)
     own, distance = fit(model, (False, True))
-    fits = [own, *(fit(twin, (False,))[0] for twin in twins)]
+    fits = [own, *(fit(twin, (False,))[0] for twin in drawn)]
     systems: list[ParserSystem] = []
     for number, (reader, own) in enumerate(zip(models, fits, strict=True)):
         for fitted, vectors in zip(own, (False, True), strict=True):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from probekit.attention.gold_trees import GoldTree, gold_trees
 from probekit.attention.maps import WordMaps, read_maps
+from probekit.attention.twins import twins_of
 from probekit.data.corpus import Corpus
 from probekit.errors import DataError
 from probekit.glossary import ModelKind, Progress, silent
@@ -197,7 +198,7 @@ def tree_heads(
     model: Model,
     corpus: Corpus,
     *,
-    twins: Sequence[Model] = (),
+    twins: int | Sequence[Model] = 0,
     splits: tuple[str, str] = ("dev", "test"),
     text_form: str | None = None,
     resamples: int = 1000,
@@ -207,9 +208,9 @@ def tree_heads(
 
     A map is added to its transpose, its words of upos PUNCT (and those the model did not read) are left out, and the
     tree of largest sum is compared with the undirected gold edges among the words that remain. On the same words
-    stand: each word linked with the next; what a random labelled tree has on average, exactly (2 / n of the
-    edges); and the head chosen, on dev as well, in each of `twins`. `splits` names where a head is chosen and where
-    it is reported. Sources: Raganato & Tiedemann 2018; Klein & Manning 2004.
+    stand: each word linked with the next; what a random labelled tree has on average, exactly (2 / n of the edges);
+    and the head chosen, on dev as well, in each of `twins` (models, or how many to draw). `splits` names where a head
+    is chosen and where it is reported. Sources: Raganato & Tiedemann 2018; Klein & Manning 2004.
 
     Raises DataError (a split or gold trees missing), ModelError (no attention).
 
@@ -221,17 +222,15 @@ def tree_heads(
     >>> found.scores("dev").shape, int(found.test.edges.sum())
     ((6, 12), 2)
     """
+    drawn = twins_of(model, twins)
     given = [gold_trees(corpus, split) for split in splits]
     counts = [
-        [_count(one, own, trees, text_form, progress) for own, trees in given] for one in (model, *twins)
+        [_count(one, own, trees, text_form, progress) for own, trees in given] for one in (model, *drawn)
     ]
     layers = model.resolve_layers("all", "heads")
-    for twin in twins:
-        if twin.resolve_layers("all", "heads") != layers:
-            raise DataError(f"{twin.name} is no twin of {model.name}: it has other layers")
     return TreeHeads(
         counts[0][0], counts[0][1],
-        tuple((twin.name, twin.seed, dev, test) for twin, (dev, test) in zip(twins, counts[1:], strict=True)),
+        tuple((twin.name, twin.seed, dev, test) for twin, (dev, test) in zip(drawn, counts[1:], strict=True)),
         layers, model.name, model.kind, corpus.name, resamples,
     )  # fmt: skip
 
