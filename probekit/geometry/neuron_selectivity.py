@@ -219,7 +219,7 @@ class _Labels:
             n, rest = int(ones.sum()), int((~ones).sum())
             few = min(n, rest) < self.min_count
             asked[name] = (
-                f"{n:,} {part.units.unit}s with it and {rest:,} without in {part.split}; at least {self.min_count} of "
+                f"{n:,} {part.units.unit}{'s' if n != 1 else ''} with it and {rest:,} without in {part.split}; at least {self.min_count} of "
                 "each are needed"
                 if few
                 else Target("area", ones)

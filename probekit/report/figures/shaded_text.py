@@ -97,7 +97,7 @@ def _set(panel: Panel, room: float) -> tuple[list[Box], list[int], int, int]:
             starts.append(line)
         at = MARGIN
         for word in one["words"]:
-            text = shown(word, LONGEST)
+            text = shown(" ".join(word.split("\n")), LONGEST)
             if at > MARGIN and at + wide(text) > MARGIN + room:
                 line, at = line + 1, MARGIN
             if line < MOST:
