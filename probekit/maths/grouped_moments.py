@@ -19,7 +19,7 @@ def sentence_groups(codes: Array, groups: int = GROUPS, seed: int = 0) -> Array:
     There are never more groups than sentences.
 
     >>> sentence_groups(np.array([0, 0, 1, 2, 2]), 3).tolist()
-    [0, 0, 2, 1, 1]
+    [0, 0, 1, 2, 2]
     """
     found, own = np.unique(codes, return_inverse=True)
     order = np.random.default_rng([seed, 5]).permutation(len(found))

@@ -74,7 +74,7 @@ def cluster_counts(sizes: Array) -> tuple[Array, Array, Array]:
     Each is float64[1 + clusters].
 
     >>> [int(counts[0]) for counts in cluster_counts(np.array([2, 1, 1, 1]))]
-    [18, 54, 48]
+    [18, 42, 48]
     """
     sizes = np.asarray(sizes, dtype=np.float64)
     taken = np.concatenate([[0.0], sizes])
