@@ -113,8 +113,8 @@ class Analogies:
         low, high = self._bounds(values, own)
         for i, rule in enumerate(RULES):
             for j, among in enumerate(AMONG):
-                if i == ONLY and j:
-                    continue  # the word nearest to c is then c
+                if j and rule in ("nearest to c", "b + c"):
+                    continue  # without an offset c (or b) itself is nearest
                 at = 2 * i + j
                 yield self._row(
                     "accuracy", float(values[at].mean()), name, f"question words={among}", len(own),
