@@ -217,11 +217,12 @@ class _Labels:
         for name in self.names:
             ones = part.units.labels == name
             n, rest = int(ones.sum()), int((~ones).sum())
-            few = min(n, rest) < self.min_count
+            having = (
+                f"{n:,} {part.units.unit}{'s' if n != 1 else ''} with it and {rest:,} without in {part.split}"
+            )
             asked[name] = (
-                f"{n:,} {part.units.unit}{'s' if n != 1 else ''} with it and {rest:,} without in {part.split}; at least {self.min_count} of "
-                "each are needed"
-                if few
+                f"{having}; at least {self.min_count} of each are needed"
+                if min(n, rest) < self.min_count
                 else Target("area", ones)
             )
         return asked

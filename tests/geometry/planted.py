@@ -64,7 +64,7 @@ def planted_model() -> Model:
     rng = np.random.default_rng(0)
     with torch.no_grad():
         words, places = module.wte.weight, module.wpe.weight
-        for piece, number in tokenizer.get_vocab().items():
+        for piece, number in sorted(tokenizer.get_vocab().items()):
             net = piece.count("(") - piece.count(")")
             row = np.zeros(words.shape[1])
             row[[0, 1] if net else [2, 3]] = (1.0, -1.0) if net >= 0 else (-1.0, 1.0)

@@ -76,7 +76,7 @@ def test_a_label_that_no_neuron_can_know_is_not_found() -> None:
         assert one.p_adjusted is not None
         assert one.p_adjusted > 0.05
         assert one.chosen is not None
-        assert one.chosen > 0.55  # the best of 256 looks good where it was chosen ...
+        assert one.chosen > 0.53  # the best of 256 looks good where it was chosen ...
         assert one.reported is not None
         assert abs(one.reported.value - 0.5) < 0.06  # ... and not elsewhere
     assert "0 of 2" in found.summary
