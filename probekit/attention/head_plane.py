@@ -25,6 +25,7 @@ Array = NDArray[Any]
 
 METHOD = "Jensen-Shannon divergence between heads"
 MOST_CLUSTERS = 10
+CELLS = 4_000_000
 DRAWN = 160
 """Of more heads no table of distances is drawn: its cells could not be told apart."""
 
@@ -90,7 +91,10 @@ class HeadDistances:
                 f"same_layer_of_{k}_nearest", same_label_chance(self.layer_of), n=len(share), control="chance"
             )
         heads = len(self.distance)
-        yield self._row("stress", self.faith.stress, n=heads)
+        yield self._row(
+            "stress", self.faith.stress, n=heads,
+            reason="all heads alike" if np.isnan(self.faith.stress) else "",
+        )  # fmt: skip
         yield self._row(
             "trustworthiness", self.faith.trustworthiness, n=heads,
             reason="too few heads" if np.isnan(self.faith.trustworthiness) else "",
@@ -124,17 +128,21 @@ class HeadDistances:
     @cached_property
     def p(self) -> float:
         """Of heads dealt out to layers anew, how often is within as much nearer than between: (b + 1) / (R + 1)."""
-        n = len(self.distance)
-        upper = np.triu_indices(n, 1)
-        pairs = self.distance[upper]
+        layers, n = len(self.layers), len(self.distance)
+        blocks = np.arange(n).reshape(layers, 1, -1)  # heads stand layer after layer
+        own = float(self._within(blocks)[0]) * (1 + 1e-9)
         rng = np.random.default_rng([self.seed, 6])
-
-        def within(layer_of: Array) -> float:
-            return float(pairs[layer_of[upper[0]] == layer_of[upper[1]]].sum())
-
-        own = within(self.layer_of) * (1 + 1e-9)
-        as_near = sum(within(rng.permutation(self.layer_of)) <= own for _ in range(self.permutations))
+        step = max(1, CELLS * layers // n**2)
+        as_near = 0
+        for begin in range(0, self.permutations, step):
+            many = np.tile(np.arange(n), (min(step, self.permutations - begin), 1))
+            dealt = rng.permuted(many, axis=1).reshape(len(many), layers, -1).swapaxes(0, 1)
+            as_near += int((self._within(dealt) <= own).sum())
         return (as_near + 1) / (self.permutations + 1)
+
+    def _within(self, heads: Array) -> Array:
+        """The sum of distances between the heads of a layer, float64[deals], for heads int[layers, deals, heads]."""
+        return np.asarray(sum(self.distance[one[:, :, None], one[:, None]].sum((1, 2)) for one in heads))
 
     def _row(self, metric: str, value: float | None, *, n: int, **more: Any) -> Measurement:
         shared: dict[str, Any] = {
@@ -171,7 +179,7 @@ class HeadDistances:
     @property
     def panels(self) -> tuple[Panel, ...]:
         """The plane coloured by layer and by cluster, and the table of distances where it can be drawn."""
-        note = f"stress {self.faith.stress:.2f}"
+        note = f"stress {self.faith.stress:.2f}" if np.isfinite(self.faith.stress) else "all heads alike"
         if np.isfinite(self.faith.trustworthiness):
             note += f", trustworthiness {self.faith.trustworthiness:.2f}"
         found = [

@@ -12,11 +12,14 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-def scale_to_plane(distance: Array, *, dim: int = 2, steps: int = 500, change: float = 1e-9) -> Array:
+def scale_to_plane(
+    distance: Array, *, dim: int = 2, starts: int = 8, steps: int = 500, change: float = 1e-7
+) -> Array:
     """Metric multidimensional scaling of distances float64[n, n]: points float64[n, dim], centred, always the same.
 
-    It begins at the classical solution and goes down the raw stress, sum (d - e)^2 over pairs, until a step lowers it
-    by less than a share `change`. Points without any distance between them all come to lie at 0.
+    It begins at the classical solution and at random places, `starts` in all, and goes from each down the raw stress,
+    sum (d - e)^2 over pairs, until a step lowers it by less than a share `change`; the lowest end counts. Points
+    without any distance between them all come to lie at 0.
 
     >>> x = np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0], [3.0, 4.0]])
     >>> apart = np.sqrt(((x[:, None] - x) ** 2).sum(2))
@@ -24,19 +27,34 @@ def scale_to_plane(distance: Array, *, dim: int = 2, steps: int = 500, change: f
     >>> bool(np.allclose(np.sqrt(((found[:, None] - found) ** 2).sum(2)), apart))
     True
     """
+    rng = np.random.default_rng(0)
     points = classical_scaling(distance, dim)
+    size = float(np.mean(distance))
+    best, lowest = points, np.inf
+    for number in range(starts if size > 0 else 1):
+        begin = points if not number else np.asarray(rng.normal(scale=size, size=points.shape))
+        end, stress = _descend(distance, begin, steps, change)
+        if stress < lowest * (1 - 1e-6):
+            best, lowest = end, stress
+    return _turned(best)
+
+
+def _descend(distance: Array, points: Array, steps: int, change: float) -> tuple[Array, float]:
+    """Where majorisation leads from some points, and its raw stress."""
+    points = points - points.mean(0)
+    exact = 1e-20 * float((distance**2).sum())
     before = np.inf
-    for _ in range(steps):
+    for step in range(steps + 1):
         apart = distances(points)
         now = float(((distance - apart) ** 2).sum())
-        if now <= 1e-20 * max(1.0, float((distance**2).sum())) or before - now < change * now:
+        if step == steps or now <= exact or before - now < change * now:
             break
         before = now
         with np.errstate(divide="ignore", invalid="ignore"):
             pull = np.where(apart > 1e-12, distance / apart, 0.0)
         np.fill_diagonal(pull, 0.0)
         points = (pull.sum(1)[:, None] * points - pull @ points) / len(points)
-    return _turned(points)
+    return points, now
 
 
 def classical_scaling(distance: Array, dim: int = 2) -> Array:
