@@ -9,6 +9,11 @@ never look outside a sentence. The exchanges that remain are pairwise swaps that
 over arrangements is symmetric, and arrangements drawn from one hidden starting point are exchangeable with the one seen
 (Besag & Clifford 1989, the parallel method): the p-value is valid however well the chain mixes. What it assumes is that
 offsets are quasi-independent of the heads: distributed alike but for the room there is (Tsai 1990).
+
+Where all links of a sentence lead to one word and a head looks at one word per sentence, hits come in clumps that an
+exchange breaks up, and p is somewhat low: 400 simulations of such heads gave p <= 0.05 in 5 % with one link per
+sentence, in 7 % with up to two, in 10 % with up to four. The test against the offset flips sentences and is not
+touched by this.
 """
 
 from __future__ import annotations
