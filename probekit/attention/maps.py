@@ -234,7 +234,7 @@ def piece_batches(
     words = words[np.argsort(encoding.word_input[words], kind="stable")]
     begins = np.searchsorted(encoding.word_input[words], np.arange(len(lengths) + 1))
     n_words = np.array([len(sentence) for sentence in corpus])
-    for start, stop in cut_batches(lengths[inputs], pieces_per_batch):
+    for start, stop in cut_batches(lengths[inputs], pieces_per_batch) if len(inputs) else []:
         chosen = inputs[start:stop]
         pieces = int(lengths[chosen[0]])
         places = encoding.input_start[chosen][:, None] + np.arange(pieces)

@@ -149,6 +149,12 @@ def test_edits_in_force_act() -> None:
     assert not torch.equal(edited[0, "2"].weights, plain[0, "2"].weights)
 
 
+def test_nothing_is_read_where_there_is_no_word() -> None:
+    seen: list[WordMaps] = []
+    assert read_maps(tiny_model("bert"), ["", "☃"], seen.append) == {"unknown piece": 1}
+    assert seen == []
+
+
 def test_bad_input() -> None:
     model = tiny_model("bert")
     with pytest.raises(DataError, match="there is no text"):

@@ -98,6 +98,38 @@ def test_weights_equal_transformers_own(kind: str) -> None:
     assert model.module.config._attn_implementation == "sdpa"
 
 
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_what_may_be_looked_at(kind: str) -> None:
+    """Exactly what gets a weight, under padding too; None where the family does not let it be seen."""
+    model = tiny_model(kind)
+
+    def visit(layer: str, seen: Attended) -> None:
+        assert seen.visible is not None
+        assert torch.equal(seen.visible.expand(seen.weights.shape), seen.weights > 0)
+
+    attend(model, draw(model, pieces=20), None, visit)
+    ids, mask = padded(model)
+    rows = mask.bool()
+
+    def of_real(layer: str, seen: Attended) -> None:
+        assert seen.visible is not None
+        shown = seen.visible.expand(seen.weights.shape)
+        start = seen.weights.shape[2] - ids.shape[1]
+        for row, real in enumerate(rows):
+            n = int(real.sum()) + start
+            assert torch.equal(shown[row, :, :n], seen.weights[row, :, :n] > 0)
+
+    attend(model, ids, mask, of_real)
+    hidden: list[Any] = []
+    attend(
+        small("mpnet"),
+        draw(small("mpnet")),
+        None,
+        lambda _, seen: hidden.append((seen.visible, seen.queries)),
+    )
+    assert hidden == [(None, None)] * 3
+
+
 @pytest.mark.parametrize("family", CONFIGS)
 def test_every_family(family: str) -> None:
     model = small(family)
