@@ -71,29 +71,15 @@ class IntrinsicDimension:
         about, found = self.about, []
         for metric, values in self.values.items():
             for i, (layer, (value, low, high)) in enumerate(zip(self.layers, values, strict=True)):
-                found.append(
-                    Measurement(
-                        run=about.run,
-                        question=about.question,
-                        corpus=about.corpus,
-                        model=about.model,
-                        model_kind=about.model_kind,
-                        site=about.site,
-                        layer=layer,
-                        method=METHODS[metric],
-                        metric=metric,
-                        value=number(value),
-                        low=number(low),
-                        high=number(high),
-                        split="all",
-                        interval=self.interval if np.isfinite(low) else "",
-                        n=self.n // PARTS.get(metric, 1),
-                        n_left_out=self.copies[i] if metric == "two_nn" else 0,
-                        unit=self.unit,
-                        seeds=(("data", self.seed),),
-                        reason=self.reasons.get((layer, metric), ""),
-                    )  # fmt: skip
-                )
+                row = Measurement(
+                    run=about.run, question=about.question, corpus=about.corpus, model=about.model,
+                    model_kind=about.model_kind, site=about.site, layer=layer, method=METHODS[metric],
+                    metric=metric, value=number(value), low=number(low), high=number(high), split="all",
+                    interval=self.interval if np.isfinite(low) else "", n=self.n // PARTS.get(metric, 1),
+                    n_left_out=self.copies[i] if metric == "two_nn" else 0, unit=self.unit,
+                    seeds=(("data", self.seed),), reason=self.reasons.get((layer, metric), ""),
+                )  # fmt: skip
+                found.append(row)
         return tuple(found)
 
     def table(self) -> pandas.DataFrame:
@@ -126,7 +112,7 @@ class IntrinsicDimension:
         names = ("TwoNN", "TwoNN, half of the sentences", "TwoNN, a quarter", "participation ratio")
         curves = Panel(
             "layer-curve", f"{name}-curves", f"Intrinsic dimension: {self.about.model}",
-            f"{format_count(self.n)} {self.unit}s of {format_count(self.sentences)} sentences in {self.dim} dimensions. "
+            f"{format_count(self.n)} {self.unit}s of {format_count(self.sentences)} sentences, {self.dim} dimensions. "
             f"An estimate that rises with the number of rows is a lower bound. Bands: {self.interval}.",
             dict(zip(("value", "low", "high"), np.moveaxis(values, 2, 0), strict=True)),
             {"layers": list(self.layers), "x_label": "layer", "y_label": "dimensions",
@@ -205,7 +191,7 @@ def intrinsic_dimension(
     return IntrinsicDimension(
         names, {metric: tuple(found) for metric, found in values.items()}, tuple(copies), acts.dim, len(joined),
         joined.sentences, joined.unit,
-        describe_jackknife(int(group.max()) + 1, "groups of sentences", fisher=False), seed, reasons,
+        describe_jackknife(int(group.max()) + 1, "groups of sentences", "a log scale"), seed, reasons,
         about or about_of(acts),
     )  # fmt: skip
 
@@ -220,7 +206,7 @@ def _local(distances: Array, kept: Array, group: Array, discard: float) -> Inter
 
 
 def _by_variance(X: Array, group: Array) -> Interval:
-    if not (X != X[0]).any():
+    if not (X[0] != X).any():
         raise DataError(f"all {len(X)} rows are identical: they have no dimension")
     rows = GroupedRows(X, group)
     return _without_groups(lambda without: participation_ratio(rows.covariance(rows, without)), group)

@@ -20,13 +20,15 @@ INTERVAL = "jackknife over {n} {what}{scale}, t interval, {level:.0%}"
 FEWEST = 5  # values left out at a time, fewer of which say nothing about spread
 
 
-def describe_jackknife(n: int, what: str = "sentences", *, fisher: bool = True, level: float = 0.95) -> str:
+def describe_jackknife(
+    n: int, what: str = "sentences", scale: str = "Fisher's z scale", level: float = 0.95
+) -> str:
     """How `jackknife_interval` made an interval, in the words that a measurement carries.
 
     >>> describe_jackknife(40)
     "jackknife over 40 sentences on Fisher's z scale, t interval, 95%"
     """
-    return INTERVAL.format(n=n, what=what, scale=" on Fisher's z scale" if fisher else "", level=level)
+    return INTERVAL.format(n=n, what=what, scale=f" on {scale}" if scale else "", level=level)
 
 
 def jackknife_interval(value: float, without: Array, *, fisher: bool = True, level: float = 0.95) -> Interval:
