@@ -58,7 +58,7 @@ def shade_words(panel: Panel) -> Fragment:
             for word, value in zip(line["words"], values[at : at + len(line["words"])], strict=True)
         ]
         at += len(words)
-        look = 'dir="auto" style="margin: .1em 0; line-height: 1.75"'
+        look = 'dir="auto" style="margin: .3em 0; line-height: 1.7"'
         parts.append(f'<p {look} title="{escape(line["name"])}">{" ".join(words)}</p>')
     if len(lines) > LINES:
         parts.append(f"<p>... and {len(lines) - LINES:,} more lines</p>")
