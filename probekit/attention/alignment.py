@@ -96,6 +96,7 @@ class HeadAlignment:
     looks: int
     words_left_out: Mapping[str, int]
     not_scored: tuple[tuple[str, str, str], ...] = ()
+    twin_seed: int = 0
     about: About = field(default_factory=About)
 
     @property
@@ -196,11 +197,11 @@ class HeadAlignment:
                 own = f"{METHOD}, mean of {twins} random twins, each with a head of its own"
                 found += [
                     self._row(
-                        one, group, one.twin_hits.mean(axis=0), control=TWIN, method=own, seeds={"twin": self.seed},
+                        one, group, one.twin_hits.mean(axis=0), control=TWIN, method=own, seeds={"twin": self.twin_seed},
                     ),
                     self._row(
                         one, at, _beyond(one), layer=layer, metric="accuracy_difference", reference=TWIN,
-                        seeds={**seeds, "twin": self.seed}, **self._test("twins", i),
+                        seeds={**seeds, "twin": self.twin_seed}, **self._test("twins", i),
                     ),
                 ]  # fmt: skip
             found += self._chance(i, group, at)

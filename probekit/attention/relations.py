@@ -15,6 +15,7 @@ from probekit.attention.links import ALL, DIRECTIONS, Links, relation_names, rel
 from probekit.attention.maps import PIECES_PER_BATCH
 from probekit.attention.most_attended import MostAttended, most_attended
 from probekit.attention.offsets import best_offset, check_offsets, offset_hits
+from probekit.attention.twins import twins_of
 from probekit.data.corpus import Corpus
 from probekit.errors import ConfigError, DataError, did_you_mean
 from probekit.glossary import Progress, silent
@@ -81,7 +82,7 @@ def align_links(
     links: Links | Sequence[Links],
     *,
     layers: str | int | Iterable[int | str] = "all",
-    twins: int = 3,
+    twins: int | Sequence[Model] = 3,
     offsets: Sequence[int] = range(-10, 11),
     choose: str = "dev",
     report: str = "test",
@@ -99,9 +100,9 @@ def align_links(
     For each set of links (`pk.attribute_links`, `relation_links`): every head's accuracy in the split `choose`; the
     best one there, reported in `report` with an interval over sentences; the offset that is best there, reported
     likewise (a place outside the sentence is wrong); the paired difference, p by sign flips of sentences, corrected by
-    Holm's method over all sets; `twins` random models, each with a head of its own; and `maximum_null`, since the best
-    of many heads is high by chance. ``significant`` means: above the offset with corrected p < 0.05, and
-    permutation p < 0.05.
+    Holm's method over all sets; `twins` random models (how many, or they themselves), each with a head of its own; and
+    `maximum_null`, since the best of many heads is high by chance. ``significant`` means: above the offset with
+    corrected p < 0.05, and permutation p < 0.05.
 
     The word itself and special pieces are never candidates; of words attended to alike the first counts. Links of words
     that the model does not read are left out and counted. Edits in force are in force for the model and not its twins.
@@ -117,8 +118,11 @@ def align_links(
     given = [links] if isinstance(links, Links) else list(links)
     if not given:
         raise ConfigError("no links were given; see `pk.attribute_links`")
+    drawn = isinstance(twins, int)
+    given_twins = [] if isinstance(twins, int) else twins_of(model, twins)
+    n_twins = twins if isinstance(twins, int) else len(twins)
     for name, value, least in (
-        ("twins", twins, 0),
+        ("twins", n_twins, 0),
         ("permutations", permutations, 1),
         ("resamples", resamples, 1),
     ):
@@ -156,8 +160,8 @@ def align_links(
             )
         )  # fmt: skip
     progress(STAGE, len(scored), len(scored))
-    for number in range(twins):
-        twin = random_twin(model, seed + number)
+    for number in range(n_twins):  # drawn one after the other: only one is in memory
+        twin = random_twin(model, number) if drawn else given_twins[number]
         other = most_attended(
             twin, read, layers, text_form=text_form, pieces_per_batch=pieces_per_batch, progress=progress
         )
@@ -167,6 +171,7 @@ def align_links(
     return HeadAlignment(
         results=tuple(results), place=most.place, splits=splits, offsets=wanted, permutations=permutations,
         resamples=resamples, seed=seed, ties=int(most.ties.sum()), silent=int(most.silent.sum()),
+        twin_seed=(given_twins[0].seed or 0) if given_twins else 0,
         looks=int(most.present.sum()) * len(most.place), words_left_out=dict(most.left_out),
         not_scored=tuple(
             (one.name, one.direction, problem) for one, problem in zip(given, problems, strict=True) if problem

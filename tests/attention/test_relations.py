@@ -156,6 +156,8 @@ def test_scarce_relations_are_named_beside_the_others() -> None:
     ("options", "said"),
     [
         ({"twins": -1}, "twins must be a whole number from 0 on; got -1"),
+        ({"twins": [tiny_model("llama")]}, "is no twin of"),
+        ({"twins": True}, "twins must be a whole number"),
         ({"permutations": 0}, "permutations must be a whole number from 1 on"),
         ({"offsets": [0]}, "offsets are whole numbers other than 0"),
         ({"directions": ["up"]}, "no direction 'up'"),
