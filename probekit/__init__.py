@@ -58,6 +58,7 @@ _HOMES = {
     "cca": "probekit.maths.cca",
     "cka": "probekit.maths.cka",
     "compare": "probekit.results.compare",
+    "compare_maps": "probekit.attention.compare_maps",
     "dimension_importance": "probekit.erasure.dimension_importance",
     "edit": "probekit.models.hooks.edit",
     "edit_all": "probekit.models.hooks.edit",
