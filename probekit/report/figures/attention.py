@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from probekit.report.figures.cells import width_of
 from probekit.report.figures.style import MISSING, PAGE, shown, thin_ticks
 from probekit.results.panel import Panel
 from probekit.results.views.window import choose_pieces, reach, told_window
@@ -44,38 +43,50 @@ def draw_attention(panel: Panel, width: float = PAGE) -> Figure:
     weights = panel.arrays["weights"][:, :, drawn[:, None], drawn].astype(float)
     layers, heads, n, _ = weights.shape
     large = labels.get("chosen") or np.unravel_index(int(reach(weights, special).argmax()), (layers, heads))
-    cell = min((width - 0.55) / heads, TALLEST / layers, 0.9)
-    side = min(0.62 * width, 0.14 * n + 0.6)
+    large = (int(large[0]), int(large[1]))
     tokens = [shown(labels["tokens"][number], LONGEST) for number in drawn]
-    size = float(np.clip(46.0 * side / n, 3.6, 8))
-    beside = width_of(tokens, size)
     note = shown(_note(panel, drawn, len(special), weights))
     foot = fill(note, int(18 * width)) if note else ""
-    grid = layers * cell + 0.42 if layers * heads > 1 else 0.0
-    down = side + beside + 0.72 + 0.12 * (foot.count("\n") + 1 if foot else 0)
-    figure = Figure(figsize=(width, grid + down))
-    lower: Any = figure
-    if grid:
-        parts: Any = figure.subfigures(2, 1, height_ratios=[grid, down])
-        _draw_grid(parts[0].add_subplot(), labels, weights, (int(large[0]), int(large[1])))
-        lower = parts[1]
-    middle = min(width, side + beside + 0.95)
-    edge = max(0.01, (width - middle) / 2)
-    axes = lower.add_subplot(lower.add_gridspec(1, 3, width_ratios=[edge, middle, edge])[1])
-    image = _draw_large(axes, weights[int(large[0]), int(large[1])], tokens, special, size)
+    # inches: a square that is to be as large as it can has no place in an automatic layout
+    cell = min((width - 0.65) / heads, TALLEST / layers, 0.9)
+    side = min(0.6 * width, max(0.4 * width, 0.14 * n + 0.6))
+    longest = 0.0082 * max(_length(token) for token in tokens)  # inches for each point of the font
+    size = float(min(np.clip(46.0 * side / n, 3.6, 8), 0.3 * width / longest))
+    beside = longest * size + 0.06
+    side = min(side, width - beside - 1.05)
+    below = beside + 0.24 + (0.105 * (foot.count("\n") + 1) + 0.06 if foot else 0)
+    above = layers * cell + 0.52 if layers * heads > 1 else 0.03
+    height = below + side + 0.24 + above
+    figure = Figure(figsize=(width, height))
+    figure.set_layout_engine("none")
+
+    def place_axes(left: float, bottom: float, wide: float, high: float) -> Axes:
+        return figure.add_axes((left / width, bottom / height, wide / width, high / height))
+
+    if layers * heads > 1:
+        left = 0.5 + (width - 0.65 - heads * cell) / 2
+        _draw_grid(
+            place_axes(left, height - 0.38 - layers * cell, heads * cell, layers * cell),
+            labels,
+            weights,
+            large,
+        )
+    left = max(beside + 0.25, (width - side + beside - 0.55) / 2)
+    axes = place_axes(left, below, side, side)
+    image = _draw_large(axes, weights[large], tokens, special, size)
     border = labels.get("sentence_b")
     if border is not None and 0 < (at := int((drawn < border).sum())) < n:
         for line in (axes.axhline, axes.axvline):
             line(at - 0.5, color="white", linewidth=1.2)
-    name = f"layer {labels['layers'][int(large[0])]}, head {labels['heads'][int(large[1])]}"
-    axes.set_title(shown(name), fontsize=8.5)
-    axes.set_ylabel("looks", fontsize=8)
-    axes.set_xlabel("looked at", fontsize=8)
-    if foot:
-        lower.supxlabel(foot, fontsize=6.5, color="#555555")
-    bar = lower.colorbar(image, ax=axes, shrink=0.8, pad=0.02, aspect=22)
+    axes.set_title(
+        shown(f"layer {labels['layers'][large[0]]}, head {labels['heads'][large[1]]}"), fontsize=8.5, pad=3
+    )
+    axes.set_ylabel("looks", fontsize=8, labelpad=2)
+    axes.set_xlabel("looked at", fontsize=8, labelpad=2)
+    figure.text(0.5, 0.03 / height, foot, fontsize=6.5, color="#555555", ha="center", va="bottom")
+    bar = figure.colorbar(image, cax=place_axes(left + side + 0.1, below + 0.1 * side, 0.1, 0.8 * side))
     bar.set_label("attention weight", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+    bar.ax.tick_params(labelsize=7, length=2)
     bar.outline.set_visible(False)
     return figure
 
@@ -102,8 +113,8 @@ def _draw_grid(axes: Axes, labels: Any, weights: Array, large: tuple[int, int]) 
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.tick_params(length=0, labelsize=7, pad=1.5)
-    axes.set_xlabel("head", fontsize=8)
-    axes.set_ylabel("layer", fontsize=8)
+    axes.set_xlabel("head", fontsize=8, labelpad=2)
+    axes.set_ylabel("layer", fontsize=8, labelpad=2)
     edge = gap / 2 + 0.5
     box = Rectangle(
         (large[1] * step - edge, large[0] * step - edge), n - 1 + 2 * edge, n - 1 + 2 * edge, fill=False,
@@ -134,6 +145,14 @@ def _draw_large(axes: Axes, weights: Array, tokens: list[str], special: list[int
     for spine in axes.spines.values():
         spine.set_visible(False)
     return image
+
+
+def _length(text: str) -> float:
+    """How long a text is drawn, in letters of middling width."""
+    return sum(
+        1.8 if letter >= "\u2e80" else 1.6 if letter in "mwMW@%" else 1.25 if letter.isupper() else 1.0
+        for letter in text
+    )
 
 
 def _coloured(weights: Array) -> Array:
