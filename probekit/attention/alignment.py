@@ -197,7 +197,8 @@ class HeadAlignment:
                 own = f"{METHOD}, mean of {twins} random twins, each with a head of its own"
                 found += [
                     self._row(
-                        one, group, one.twin_hits.mean(axis=0), control=TWIN, method=own, seeds={"twin": self.twin_seed},
+                        one, group, one.twin_hits.mean(axis=0), control=TWIN, method=own,
+                        seeds={"twin": self.twin_seed},
                     ),
                     self._row(
                         one, at, _beyond(one), layer=layer, metric="accuracy_difference", reference=TWIN,
