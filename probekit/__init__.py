@@ -82,6 +82,7 @@ _HOMES = {
     "load_suite": "probekit.data.read_suite",
     "load_task": "probekit.data.task",
     "make_scorer": "probekit.models.scoring.make",
+    "model_similarity": "probekit.geometry.model_similarity",
     "norm_maps": "probekit.attention.norms",
     "neuron_activity": "probekit.geometry.neuron_activity",
     "offset_accuracies": "probekit.attention.offsets",

@@ -19,6 +19,7 @@ from probekit.geometry.similarity_measures import (
     SYMMETRIC,
     MeasureName,
     Options,
+    check_measure,
     make_measure,
 )
 from probekit.geometry.similarity_pictures import make_panels, make_rows, sentence
@@ -154,10 +155,10 @@ def similarity(
     >>> bool(found.low[0, 1] < found.value[0, 1] < found.high[0, 1])
     True
     """
-    told = _options(seed, options)
+    told = measure_options(seed, options)
+    check_measure(measure)
     joined = join_rows(acts, other)
-    if measure in MOST_ROWS:
-        joined = joined.sample(MOST_ROWS[measure] if max_rows == 0 else max_rows, seed)
+    joined = joined.sample(MOST_ROWS[measure] if max_rows == 0 else max_rows, seed)
     second = acts if other is None else other
     names = chosen_layers(acts, layers)
     other_names = (
@@ -197,7 +198,8 @@ def similarity(
     )  # fmt: skip
 
 
-def _options(seed: int, options: Mapping[str, Any]) -> Options:
+def measure_options(seed: int, options: Mapping[str, Any]) -> Options:
+    """What a measure is told by name. Raises ConfigError for an option that none has."""
     known = [name for name in Options.__dataclass_fields__ if name != "seed"]
     for name in options:
         if name not in known:

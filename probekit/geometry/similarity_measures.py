@@ -14,7 +14,7 @@ from probekit.maths.cca import KEPT, Whitened, correlations, weighed
 from probekit.maths.cka import BANDWIDTH, alignment, rbf_gram
 from probekit.maths.grouped_moments import GROUPS, GroupedRows, sentence_groups
 from probekit.maths.hsic import Estimator, Hsic, check_estimator, cluster_starts, gram_hsic
-from probekit.maths.jackknife import describe_jackknife, jackknife_interval
+from probekit.maths.jackknife import FEWEST, describe_jackknife, jackknife_interval
 from probekit.maths.linear_hsic import CentredRows, linear_hsic
 from probekit.maths.procrustes import distance
 from probekit.maths.resampling import Interval
@@ -73,10 +73,15 @@ class Measure(Protocol):
         """Bytes that a layer made ready holds."""
 
 
-def make_measure(name: str, sentence: Array, options: Options) -> Measure:
-    """The measure of this name over rows of these sentences, int64 [n], ascending. Raises ConfigError."""
+def check_measure(name: str) -> None:
+    """Raises ConfigError for an unknown measure."""
     if name not in MEASURES:
         raise ConfigError(f"unknown measure {name!r}; {did_you_mean(name, MEASURES)}")
+
+
+def make_measure(name: str, sentence: Array, options: Options) -> Measure:
+    """The measure of this name over rows of these sentences, int64 [n], ascending. Raises ConfigError."""
+    check_measure(name)
     if name == "cka":
         return _LinearCka(sentence, options)
     if name == "cka-kernel":
@@ -227,7 +232,7 @@ class _OfMoments:
                     raise
                 return float("nan")
 
-        if not interval:
+        if not interval or a.rows.groups < FEWEST:
             return self._spoken(NO_INTERVAL._replace(value=value(None)))
         whole = value(None)
         without = [value(group) for group in range(a.rows.groups)]

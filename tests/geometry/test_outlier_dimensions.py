@@ -1,0 +1,62 @@
+"""Planted outlier dimensions are found, and their share of the cosine is that of all pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import probekit as pk
+from probekit.errors import ConfigError, DataError
+from probekit.geometry.outlier_dimensions import outlier_dimensions
+from tests.geometry.made import made
+
+SIZES = [4] * 30
+OWN = np.repeat(np.arange(30), 4)
+
+
+def test_planted_dimensions_and_their_share() -> None:
+    X = np.random.default_rng(0).normal(size=(120, 40))
+    X[:, 7] += 9  # a mean that towers
+    X[:, 21] *= 12  # a spread that towers
+    found = outlier_dimensions(made({"0": X}, SIZES), top=1).layers[0]
+    assert found.outliers == (7, 21)
+    assert found.top == (7,)
+    units = X / np.linalg.norm(X, axis=1, keepdims=True)
+    pairs = [(a, b) for a in range(120) for b in range(a) if OWN[a] != OWN[b]]
+    products = np.mean([units[a] * units[b] for a, b in pairs], axis=0)
+    np.testing.assert_allclose(found.part, products, atol=1e-6)
+    assert found.cosine.value == pytest.approx(products.sum(), abs=1e-6)
+    assert found.share.value == pytest.approx(products[7] / products.sum(), abs=1e-5)
+    assert found.share.low < found.share.value < found.share.high
+    assert abs(found.cosine_without_top) < 0.05 < found.cosine.value
+    assert abs(found.cosine_standardised) < 0.02
+
+
+def test_a_space_without_outliers() -> None:
+    X = np.random.default_rng(1).normal(size=(120, 40))
+    found = outlier_dimensions(made({"0": X}, SIZES))
+    assert found.layers[0].outliers == ()
+    share = next(row for row in found.rows if row.metric == "share_of_cosine")
+    assert share.value is None
+    assert share.reason.endswith("too near to 0 to be shared out")
+    assert "no share of the cosine is defined" in found.summary
+
+
+def test_one_sentence_identical_vectors_and_zeros() -> None:
+    X = np.random.default_rng(2).normal(size=(5, 6)) + 1
+    alone = outlier_dimensions(made({"0": X}, [5]))
+    assert {row.reason for row in alone.rows if row.value is None} == {
+        "one sentence only: there are no rows of different sentences to compare"
+    }
+    same = outlier_dimensions(made({"0": np.full((120, 6), 2.0)}, SIZES))
+    assert same.layers[0].cosine.value == pytest.approx(1)
+    for one in (alone, same):
+        assert "nan" not in one.summary + one._repr_html_()
+        for panel in one.panels[1:]:
+            pk.plot(panel)
+    zero = np.ones((120, 6))
+    zero[5] = 0
+    with pytest.raises(DataError, match="layer 0 of made: 1 rows are 0 and have no direction"):
+        outlier_dimensions(made({"0": zero}, SIZES))
+    with pytest.raises(ConfigError, match="top from 1 to 5"):
+        outlier_dimensions(made({"0": zero}, SIZES), top=6)
