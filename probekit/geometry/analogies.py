@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from probekit.data.read_analogies import Analogy
 from probekit.errors import DataError
-from probekit.geometry.occurrences import counted
+from probekit.geometry.occurrences import EXACT, counted
 from probekit.geometry.word_vectors import WordVectors
 from probekit.glossary import Progress, silent
 from probekit.maths.analogy import RULES, answer
+from probekit.maths.exact import all_or_none_interval
 from probekit.maths.pairs import mean_draws
 from probekit.maths.resampling import describe_interval, holm, percentile_interval
 from probekit.maths.sign_flips import sign_flip_p
@@ -111,6 +112,10 @@ class Analogies:
     def _scores(self, name: str, own: Array) -> Iterable[Measurement]:
         values = self.right[:, :, own].reshape(-1, len(own)).astype(float)
         low, high = self._bounds(values, own)
+        n_pairs = len(np.unique(self.pair[own]))
+        alike = [value in (0.0, 1.0) and n_pairs > 2 for value in values.mean(axis=1)]
+        for at in np.flatnonzero(alike).tolist():
+            _, low[at], high[at] = all_or_none_interval(float(values[at].mean()), n_pairs)
         for i, rule in enumerate(RULES):
             for j, among in enumerate(AMONG):
                 if j and rule in ("nearest to c", "b + c"):
@@ -119,6 +124,7 @@ class Analogies:
                 yield self._row(
                     "accuracy", float(values[at].mean()), name, f"question words={among}", len(own),
                     method=rule, control=CONTROLS.get(rule, ""), low=low[at], high=high[at],
+                    **({"interval": EXACT.format(what="word pairs")} if alike[at] else {}),
                 )  # fmt: skip
         yield self._row(
             "accuracy", 1 / (len(self.vectors) - 3), name, "question words=excluded", len(own),
@@ -142,12 +148,16 @@ class Analogies:
         bounded = more.get("low") is not None and np.isfinite(more["low"])
         method = f"{more.pop('method')}, {self.vectors.how}"
         group = f"section={section}" + (f", {group}" if group else "")
+        rest = vars(self.about) | {"interval": self._interval if bounded else ""} | more
         return Measurement(
             metric=metric, value=value, group=group, n=n, unit="question",
-            interval=describe_interval(self.resamples).replace("sentences", "word pairs") if bounded else "",
             n_left_out=sum(sum(one.values()) for one in gone), layer=self.vectors.layer, split="", method=method,
-            **(vars(self.about) | more),
+            **rest,
         )  # fmt: skip
+
+    @property
+    def _interval(self) -> str:
+        return describe_interval(self.resamples).replace("sentences", "word pairs")
 
     def table(self) -> pandas.DataFrame:
         """The rows as a tidy pandas table."""
@@ -171,14 +181,14 @@ class Analogies:
         row = next(r for r in self.rows if r.metric == "accuracy_difference")
         best = next(r for r in self.rows if r.metric == "accuracy")
         total = len(self.questions) + sum(sum(reasons.values()) for reasons in self.left_out.values())
+        asked, words = format_count(len(self.questions)), format_count(len(self.vectors))
+        shares = {word: format_score(share) for word, share in self.instead.items()}
         return (
-            f"{format_count(len(self.questions))} of {counted(total, 'question')} can be asked of {self.vectors.how} "
-            f"({format_count(len(self.vectors))} words). 3CosAdd is right in {format_score(best.value)} "
-            f"{format_interval(best.low, best.high)} with the words of the question excluded and in "
+            f"{asked} of {counted(total, 'question')} can be asked of {self.vectors.how} ({words} words). "
+            f"3CosAdd is right in {_shown(best)} with the words of the question excluded and in "
             f"{format_score(self.accuracy(among='included'))} with them included, where it answers c itself in "
-            f"{format_score(self.instead['c'])} and b in {format_score(self.instead['b'])}; the word nearest to c "
-            f"alone is right in {format_score(self.accuracy('nearest to c'))} (difference {format_score(row.value)} "
-            f"{format_interval(row.low, row.high)}, p {format_p(row.p)})."
+            f"{shares['c']} and b in {shares['b']}; the word nearest to c alone is right in "
+            f"{format_score(self.accuracy('nearest to c'))} (difference {_shown(row)}, p {format_p(row.p)})."
         )
 
     @property
@@ -301,3 +311,8 @@ def analogies(
         right=found == asked[:, 3], instead={w: float((free == asked[:, i]).mean()) for i, w in enumerate("abc")},
         left_out={s: dict(reasons) for s, reasons in left_out.items() if reasons}, resamples=resamples, seed=seed,
     )  # fmt: skip
+
+
+def _shown(row: Measurement) -> str:
+    """A value with its interval, where it has one."""
+    return " ".join(filter(None, [format_score(row.value), format_interval(row.low, row.high)]))

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from probekit.data.units import Units
 from probekit.errors import ConfigError, did_you_mean
 from probekit.glossary import Layer
+from probekit.maths.exact import all_or_none_interval
+from probekit.maths.resampling import describe_interval, mean_interval
 from probekit.results.formats import format_count
 from probekit.results.measurement import About
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 QUANTILES = 5
+EXACT = "exact binomial over {what}, 95%: every unit was answered alike"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -180,6 +183,27 @@ def about_of(acts: Activations, question: str) -> About:
         question=question, corpus=acts.corpus.name if acts.corpus is not None else "", model=acts.model["name"],
         model_kind=acts.model["kind"], site=acts.recipe["site"],
     )  # fmt: skip
+
+
+def share_of(values: Array, cluster: Array, resamples: int, what: str = "sentences") -> dict[str, Any]:
+    """Value, bounds and interval of a share float64[n], ready for a row: clusters are resampled; a share of exactly 0
+    or 1, which resampling can only repeat, gets exact binomial bounds.
+
+    >>> round(share_of(np.ones(350), np.arange(350), 100)["low"], 2)
+    0.99
+    """
+    bounds = mean_interval(values, cluster, resamples=resamples)
+    interval = describe_interval(resamples).replace("sentences", what)
+    if np.isfinite(bounds.low) and bounds.value in (0.0, 1.0):
+        bounds = all_or_none_interval(bounds.value, len(np.unique(cluster)))
+        interval = EXACT.format(what=what)
+    known = bool(np.isfinite(bounds.low))
+    return {
+        "value": bounds.value,
+        "low": bounds.low,
+        "high": bounds.high,
+        "interval": interval if known else "",
+    }
 
 
 def in_context(

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probekit.errors import ConfigError, DataError
-from probekit.geometry.occurrences import Occurrences, about_of, counted, layers_of, occurrences
+from probekit.geometry.occurrences import Occurrences, about_of, counted, layers_of, occurrences, share_of
 from probekit.geometry.reduce import NAMES, check_method, perplexity_for, reduce
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.planes import Faith, faith, lay_over, same_label_chance, same_label_share
-from probekit.maths.resampling import describe_interval, mean_interval
 from probekit.results.formats import format_count, format_interval, format_percent, format_score, slug
 from probekit.results.measurement import About, Measurement, tidy
 from probekit.results.panel import Panel
@@ -112,12 +111,8 @@ class Projection:
             yield row("same_label_neighbours", np.nan, "all points have one label", group=group)
             return
         for where, share in (("plane", plane.in_plane), ("space", plane.in_space)):
-            found = mean_interval(share, self.words.cluster, resamples=self.resamples)
-            bounded = np.isfinite(found.low)
-            yield row(
-                "same_label_neighbours", found.value, group=f"{group}, in={where}", low=found.low, high=found.high,
-                interval=describe_interval(self.resamples) if bounded else "",
-            )  # fmt: skip
+            found = share_of(share, self.words.cluster, self.resamples)
+            yield row("same_label_neighbours", found.pop("value"), group=f"{group}, in={where}", **found)
         yield row(
             "same_label_neighbours", same_label_chance(self.words.codes), group=group, control="permutation",
             method="mean over all ways of dealing the labels out",

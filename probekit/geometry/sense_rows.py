@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probekit.geometry.occurrences import Occurrences, counted
+from probekit.geometry.occurrences import Occurrences, counted, share_of
 from probekit.glossary import Layer
 from probekit.maths.pairs import Apart, p_above
-from probekit.maths.resampling import describe_interval, holm, mean_interval, percentile_interval
+from probekit.maths.resampling import describe_interval, holm, percentile_interval
 from probekit.results.formats import format_interval, format_p, format_score, slug
 from probekit.results.measurement import About, Measurement, tidy
 from probekit.results.panel import Panel
@@ -104,10 +104,8 @@ class SenseSeparation:
         yield self._row(part, "mean_cosine", part.within, group="senses=same")
         yield self._row(part, "mean_cosine", part.between, group="senses=different")
         own = np.isfinite(part.nearest)
-        share = mean_interval(part.nearest[own], self.words.cluster[own], resamples=self.resamples)
-        yield self._row(
-            part, "nearest_same_sense", share.value, low=share.low, high=share.high, n=int(own.sum())
-        )
+        share = share_of(part.nearest[own], self.words.cluster[own], self.resamples)
+        yield self._row(part, "nearest_same_sense", share.pop("value"), n=int(own.sum()), **share)
         if part.twin is None:
             yield self._row(
                 part, "nearest_same_sense", part.any_neighbour, control="random-neighbour", n=int(own.sum())

@@ -130,6 +130,8 @@ def _score(
         for key, matrix in matrices.items()
     }
     scored = [key for key, reason in reasons.items() if not reason]
+    if not scored:
+        return [LayerSenses(layer, pairs, twin, reason=reasons[twin, layer]) for twin, layer in matrices]
     strata = words.form if pairs != "all" else np.zeros(len(words), dtype=np.int64)
     values = np.array([matrices[key][first, second] for key in scored]).reshape(len(scored), len(first))  # type: ignore[index]
     chance = apart_by_chance(values, words.codes, first, second, strata, permutations=permutations, seed=seed)

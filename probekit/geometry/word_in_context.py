@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from probekit.data.read_wic import WordPairs
 from probekit.errors import DataError, StoreError
-from probekit.geometry.occurrences import about_of, counted, layers_of, rows_of
+from probekit.geometry.occurrences import about_of, counted, layers_of, rows_of, share_of
 from probekit.glossary import Layer, Progress, silent
-from probekit.maths.ranks import auc_interval
-from probekit.maths.resampling import describe_interval, holm, mean_interval
+from probekit.maths.pairs import apart_draws
+from probekit.maths.ranks import auc, auc_interval
+from probekit.maths.resampling import describe_interval, holm, mean_interval, percentile_interval
 from probekit.maths.sign_flips import sign_flip_p
 from probekit.results.formats import format_interval, format_p, format_score, slug
 from probekit.results.measurement import About, Measurement, tidy
@@ -31,6 +32,8 @@ Array = NDArray[Any]
 STAGE = "word in context (layers)"
 PLACES = 6
 ALIKE = "all cosines are equal"
+FEWEST = 10
+"""Target words from which on intervals resample them."""
 METHOD = "cosine at least a threshold of train, layer of dev"
 
 
@@ -136,10 +139,8 @@ class WordInContext:
 
     def _score(self, right: Array, mask: Array | None = None, **more: Any) -> Measurement:
         kept = self._test if mask is None else mask
-        bounds = mean_interval(right[kept], self._cluster[kept], resamples=self.resamples)
-        return self._row(
-            "accuracy", bounds.value, low=bounds.low, high=bounds.high, n=int(kept.sum()), **more
-        )
+        found = share_of(right[kept], self._cluster[kept], self.resamples, "target words")
+        return self._row("accuracy", found.pop("value"), n=int(kept.sum()), **(found | more))
 
     def _accuracy(self, model: Decisions, i: int, mask: Array | None = None, group: str = "") -> Measurement:
         own: dict[str, Any] = {"layer": self.layers[i], "group": group} | _twin(model)
@@ -157,12 +158,38 @@ class WordInContext:
             if np.isnan(model.cosines[i]).any() or np.ptp(model.cosines[i]) == 0:
                 yield self._row("same_meaning_auc", None, reason=ALIKE, **own)
                 continue
+            if model.twin is not None:
+                yield self._row(
+                    "same_meaning_auc",
+                    auc(model.cosines[i], self.pairs.same.astype(int)),
+                    n=len(self.pairs),
+                    **own,
+                )
+                continue
+            yield self._area(model.cosines[i], own)
+
+    def _area(self, cosines: Array, own: dict[str, Any]) -> Measurement:
+        """The area with its interval over target words; over texts where there are too few words to resample."""
+        if len(set(self.pairs.target)) >= FEWEST:
             bounds = auc_interval(
-                model.cosines[i], self.pairs.same.astype(int), self._cluster, resamples=self.resamples
+                cosines, self.pairs.same.astype(int), self._cluster, resamples=self.resamples
             )
-            yield self._row(
+            return self._row(
                 "same_meaning_auc", bounds.value, low=bounds.low, high=bounds.high, n=len(self.pairs), **own
             )
+        texts = np.unique(self.pairs.sentence, return_inverse=True)[1].reshape(-1, 2)
+        first, second = texts.T
+        apart_texts = first != second
+        draws = apart_draws(
+            cosines[apart_texts], self.pairs.same[apart_texts], first[apart_texts], second[apart_texts],
+            np.arange(int(texts.max()) + 1), resamples=self.resamples, seed=self.seed,
+        )  # fmt: skip
+        low, high = percentile_interval(draws[:, 1])
+        value = auc(cosines, self.pairs.same.astype(int))
+        own["interval"] = describe_interval(self.resamples).replace("sentences", "texts")
+        return self._row(
+            "same_meaning_auc", value, low=float(low), high=float(high), n=len(self.pairs), **own
+        )
 
     def _differences(self, majority: Array) -> Iterable[Measurement]:
         """The chosen layer less majority, layer 0 and the twins (each at its own chosen layer), on test."""

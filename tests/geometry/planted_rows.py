@@ -28,6 +28,10 @@ class Planted(Activations):
         }
         return self
 
+    @property
+    def dim(self) -> int:
+        return next(iter(self.planted.values())).shape[1]
+
     def gather(self, layer: Any, rows: Any) -> Any:
         return self.planted[str(layer)][np.asarray(rows, dtype=np.int64)]
 

@@ -48,8 +48,8 @@ def draw_scatter(panel: Panel, width: float = PAGE) -> Figure:
     looks = _looks(panel)
     columns = _columns([name for name, *_ in looks], width)
     lines = max((note.count("\n") + 1 if note else 0) for note in notes) if notes else 0
-    legend = 0.15 * -(-len(looks) // columns) + 0.12 if len(panel.labels["classes"]) > 1 else 0.0
-    high = down * (side * 0.98 + 0.16 + 0.1 * lines) + legend
+    legend = 0.155 * -(-len(looks) // columns) + 0.14 if len(panel.labels["classes"]) > 1 else 0.0
+    high = down * (side * 0.98 + 0.18 + 0.102 * lines) + legend
     figure = Figure(figsize=(width, high))
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes in grid[len(planes) :]:
