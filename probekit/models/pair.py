@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from probekit.errors import DataError
+from probekit.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from probekit.models.model import Model
@@ -41,7 +41,7 @@ def read_piece_text(model: Model, text: str, text_b: str | None = None) -> Piece
 
     What is longer than the model reads is cut, of a pair the longer text first. Pieces of byte-level and
     SentencePiece-like vocabularies are shown as the letters they stand for. Raises DataError where there is nothing to
-    read, or text that is not valid Unicode.
+    read, or text that is not valid Unicode, ModelError where tokenizer and model do not belong together.
     """
     for one in (text, text_b or ""):
         if not isinstance(one, str):
@@ -58,6 +58,11 @@ def read_piece_text(model: Model, text: str, text_b: str | None = None) -> Piece
             found = backend.encode(text, text_b)
         finally:
             backend.no_truncation()
+    if max(found.ids, default=0) >= model.vocabulary:
+        raise ModelError(
+            f"{model.name}: its tokenizer gives piece {max(found.ids)}, and its embedding has {model.vocabulary} rows; "
+            "tokenizer and model do not belong together"
+        )
     special = np.array(found.special_tokens_mask, dtype=np.bool_)
     if special.all():
         raise DataError(f"there is nothing to look at: {text!r} has no piece but special ones")

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import BertConfig, BertModel, MambaConfig, MambaModel
 
 import probekit as pk
 from probekit.attention import view as module
 from probekit.attention.view import attention_view
 from probekit.errors import ConfigError, DataError, ModelError
 from probekit.models.attention import attentions
+from probekit.models.load import assemble
 from probekit.report.plot import plot
 from probekit.results.views.scripts import views_missing
 from tests.tiny_models import ALL_KINDS, tiny_model
@@ -134,6 +136,28 @@ def test_bad_asks_have_clear_lines() -> None:
         attention_view(model, A, start=99)
     with pytest.raises(DataError, match="nothing to look at"):
         attention_view(model, "")
+    config = BertConfig(
+        vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+    )
+    other = assemble(
+        BertModel(config).eval(), model.tokenizer, name="mine", revision="", kind="pretrained", start=None
+    )
+    with pytest.raises(
+        ModelError, match="its embedding has 9 rows; tokenizer and model do not belong together"
+    ):
+        attention_view(other, A)
+
+
+def test_a_model_without_attention_is_refused() -> None:
+    config = MambaConfig(vocab_size=990, hidden_size=24, num_hidden_layers=3, state_size=4)
+    tokenizer = tiny_model("bert").tokenizer
+    mamba = assemble(
+        MambaModel(config).eval(), tokenizer, name="mine", revision="", kind="pretrained", start=None
+    )
+    with pytest.raises(
+        ModelError, match="mine: the configuration of mamba names no number of attention heads"
+    ):
+        attention_view(mamba, A)
 
 
 def test_a_family_whose_queries_are_not_seen_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
