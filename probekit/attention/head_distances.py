@@ -51,7 +51,7 @@ def head_distances(
     The distance of two heads is the Jensen-Shannon divergence (bits, 0 to 1) of the rows of weights of an ordinary
     piece, special pieces among what is looked at, averaged over about `pieces` pieces drawn evenly from the corpus. The
     plane is metric multidimensional scaling, its stress printed; clusters are those of average linkage, `clusters` of
-    them or, of 2 to 10, as many as have the best silhouette: one head unlike all others is then a cluster of its own.
+    them or, of 2 to 10, as many as have the best silhouette with two clusters of several heads at least.
     Are heads of one layer alike? The mean distance between layers less that within, with an interval over sentences,
     and p by dealing the heads out to layers anew; the same for random `twins` (how many, or models).
 

@@ -26,7 +26,9 @@ Array = NDArray[Any]
 METHOD = "Jensen-Shannon divergence between heads"
 MOST_CLUSTERS = 10
 CELLS = 4_000_000
-DRAWN = 160
+MARKED = 4
+"""How many of the heads that are least like the others are named in the plane."""
+DRAWN = 100
 """Of more heads no table of distances is drawn: its cells could not be told apart."""
 
 
@@ -210,9 +212,13 @@ class HeadDistances:
         caption = (
             f"Points near each other look at the same pieces; coloured by {what}. Metric multidimensional scaling of "
             f"Jensen-Shannon divergences over {self.n_pieces:,} pieces; axes mean nothing, and stress says what the "
-            "plane loses (0 is nothing)."
+            "plane loses (0 is nothing). Named (layer.head) are the heads least like the others."
         )
-        labels = {"planes": ["all heads"], "classes": classes, "notes": [note], "names": list(self.names)}
+        far = np.argsort(-self.distance.mean(1), kind="stable")[:MARKED].tolist()
+        labels = {
+            "planes": ["all heads"], "classes": classes, "notes": [note], "names": list(self.names),
+            "marked": [{"index": at, "name": self.names[at]} for at in far],
+        }  # fmt: skip
         return Panel("scatter", name, title, caption, {"xy": self.plane[None], "code": code}, labels)
 
     def _repr_html_(self) -> str:
@@ -227,7 +233,9 @@ class HeadDistances:
 def find_clusters(distance: Array, clusters: int | None = None) -> tuple[Array, float]:
     """Clusters of average linkage, int64[n], and their mean silhouette: so many, or as many (2 to 10) as have the best.
 
-    All in one cluster, silhouette NaN, where nothing is apart. Sources: Sokal & Michener 1958; Rousseeuw 1987.
+    Where one point alone is far from all others, cutting it off has the best silhouette and says nothing of the rest;
+    so cuts with two clusters of several points come first. All in one cluster, silhouette NaN, where nothing is apart.
+    Sources: Sokal & Michener 1958; Rousseeuw 1987.
 
     >>> x = np.array([[0.0], [0.1], [5.0], [5.1]])
     >>> codes, best = find_clusters(np.abs(x - x.T))
@@ -239,17 +247,17 @@ def find_clusters(distance: Array, clusters: int | None = None) -> tuple[Array, 
     from sklearn.metrics import silhouette_score
 
     n = len(distance)
-    codes, best = np.zeros(n, np.int64), np.nan
     if not distance.max() > 0:
-        return codes, best
+        return np.zeros(n, np.int64), np.nan
     tree = linkage(squareform(distance, checks=False), "average")
+    found = []
     for count in range(2, min(MOST_CLUSTERS, n - 1) + 1) if clusters is None else [clusters]:
-        cut = fcluster(tree, count, "maxclust")
-        if len(set(cut)) < 2:
-            continue
-        score = float(silhouette_score(distance, cut, metric="precomputed"))
-        if np.isnan(best) or score > best:
-            _, first = np.unique(cut, return_index=True)
-            order = np.argsort(np.argsort(first))
-            codes, best = order[np.unique(cut, return_inverse=True)[1]].astype(np.int64), score
+        _, first, cut = np.unique(fcluster(tree, count, "maxclust"), return_index=True, return_inverse=True)
+        if len(first) > 1:
+            score = float(silhouette_score(distance, cut, metric="precomputed"))
+            codes = np.argsort(np.argsort(first))[cut].astype(np.int64)
+            found.append(((np.bincount(cut) > 1).sum() > 1, score, -count, codes))
+    if not found:
+        return np.zeros(n, np.int64), np.nan
+    _, best, _, codes = max(found, key=lambda one: one[:3])
     return codes, best

@@ -112,6 +112,10 @@ def test_clusters() -> None:
     assert codes.tolist() == [0] * 4 + [1] * 3 + [2] * 5
     assert 0.5 < best < 1
     assert find_clusters(apart, 2)[0].max() == 1
+    alone = np.full((13, 13), 60.0)  # one far from all: the clusters of the rest are found beside it
+    alone[:12, :12], alone[12, 12] = apart, 0.0
+    assert find_clusters(alone)[0].tolist() == [*codes, 3]
+    assert find_clusters(alone, 2)[0].tolist() == [0] * 12 + [1]
     codes, best = find_clusters(np.zeros((4, 4)))
     assert codes.tolist() == [0] * 4
     assert np.isnan(best)
