@@ -36,7 +36,7 @@ def rollout(
     Raises ModelError where the model gives no attention, ConfigError (residual, level), DataError (no text).
 
     >>> found = pk.rollout(pk.load_model("demo:minilm"), "The keys are here.")
-    >>> found.map(6).shape, found.map(1).diagonal().min() > 0.5
+    >>> found.map(6).shape, bool(found.map(1).diagonal().min() > 0.5)
     ((4, 4), True)
     """
     if not 0 <= residual < 1:
