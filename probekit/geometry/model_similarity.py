@@ -178,7 +178,7 @@ def model_similarity(
 
     >>> corpus = pk.generate_corpus(20, 1, 1)
     >>> model = pk.load_model("demo:minilm")
-    >>> twins = {twin.name: pk.extract(twin, corpus, layers=[0, 6]) for twin in pk.random_twins(model, [1, 2])}
+    >>> twins = {twin.name: pk.extract(twin, corpus, layers=[0, 6]) for twin in pk.random_twins(model, 2, 1)}
     >>> found = pk.model_similarity(twins, permutations=0)
     >>> found.pairs, found.value.shape
     ((('demo:minilm#twin-1', 'demo:minilm#twin-2'),), (1, 2))
