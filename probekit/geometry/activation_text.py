@@ -150,7 +150,7 @@ def activation_text(
     ((7, 1), 'shaded-text')
     """
     stream = stream_words(model, texts, [layer], site, pool=pool, text_form=text_form)
-    asked: Sequence[Any] = [neurons] if isinstance(neurons, int | np.integer) else list(neurons)
+    asked: Sequence[Any] = list(neurons) if isinstance(neurons, Iterable) else [neurons]
     chosen = tuple(check_unit(unit, stream.dim, stream.layers[0], site) for unit in asked)
     if not chosen or len(set(chosen)) < len(chosen):
         raise ConfigError(f"name at least one neuron, each once; got {list(chosen)}")

@@ -88,6 +88,8 @@ def neuron_selectivity(
     """
     _check(choose, report, min_count, most, permutations)
     others = as_twins(model, twins)
+    if not corpus.n_words:
+        raise DataError(f"corpus {corpus.name!r} has no word to read; give texts with words in them")
     task, corpus = as_task(label, corpus)
     units = _units(task, corpus)
     for name in given:
@@ -150,8 +152,13 @@ def _check(choose: str, report: str, min_count: int, most: int, permutations: in
 
 def _units(task: Task, corpus: Corpus) -> Units:
     """The units of a task; nothing is fitted here, so a corpus of dev and test alone will do."""
-    if task.split != "given" or "train" in corpus.splits or not corpus.splits:
+    if task.split != "given" or "train" in corpus.splits:
         return task.units(corpus)
+    if not corpus.splits:
+        raise DataError(
+            f"corpus {corpus.name!r}: none of {len(corpus):,} sentences is in a split, and neurons are chosen on one "
+            "and reported on another; split it: corpus.split_by('sentence')"
+        )
     whole = Corpus(
         [replace(one, split="train") for one in corpus], corpus.name, corpus.files, corpus.licence,
         corpus.text_form,

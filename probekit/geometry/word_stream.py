@@ -143,6 +143,8 @@ def as_corpus(texts: Texts) -> Corpus:
     """Texts as a corpus: words are what white space separates. Raises ConfigError for anything else."""
     if isinstance(texts, Corpus):
         return texts
+    if not isinstance(texts, str | Sequence):
+        raise ConfigError(f"texts are a corpus, a text or a list of texts; got {type(texts).__name__}")
     given = [texts] if isinstance(texts, str) else list(texts)
     for text in given:
         if not isinstance(text, str):

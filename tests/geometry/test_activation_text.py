@@ -71,6 +71,7 @@ def test_a_text_without_a_word_that_can_be_read() -> None:
     ("layer", "neurons", "line"),
     [
         (1, 64, "has no unit 64 at 'mlp': they are numbered 0 to 63"), (1, -1, "has no unit -1"),
+        (1, 1.5, "has no unit 1.5"),
         (1, [], "at least one neuron"), (1, [2, 2], "each once"), (7, 0, "has no layer '7'"), (0, 0, "is no block"),
     ],
 )  # fmt: skip

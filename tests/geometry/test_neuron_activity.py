@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from probekit.data.corpus import Corpus
 from probekit.data.sentence import Sentence
 from probekit.errors import ConfigError
 from probekit.geometry.activity import NeuronActivity
+from probekit.geometry.word_numbers import inside_quotes
 from probekit.report.plot import plot, render
 from tests.geometry.planted import ALWAYS, CONSTANT, DEAD, DEPTH, planted_corpus, planted_model
 from tests.tiny_models import tiny_model
@@ -112,3 +115,29 @@ def test_what_is_not_there_gets_a_clear_line(found: NeuronActivity) -> None:
             pk.neuron_activity(planted_model(), "a b", twins=twins)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="top must be a whole number above 0"):
         pk.neuron_activity(planted_model(), "a b", top=0)
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart", "llama", "modernbert"])
+@pytest.mark.parametrize("site", ["mlp", "heads"])
+def test_families_and_sites(kind: str, site: str) -> None:
+    model = tiny_model(kind)
+    found = pk.neuron_activity(model, ["the dog barks at night", "a cat sat"], site=site, top=1)
+    assert found.layers == model.resolve_layers("all", site)
+    assert found.dim == model.site_dim(site)
+    assert found.n_words == 8
+    assert len(found.units()) == len(found.layers) * found.dim
+
+
+@pytest.mark.real
+def test_a_neuron_of_a_model_of_novels_is_on_inside_quotes(shared_data: Path) -> None:
+    """Found on other text (docs/geometry.md); these lines were written for this test."""
+    folder = shared_data.parent / "models" / "novels-causal"
+    if not folder.is_dir():
+        pytest.skip("the language model of novels is not beside this checkout (../shared/models)")
+    text = [
+        'She turned to him . " I never said that you should go , " she cried , and went out of the room .',
+        'The old man laughed . " Come and see what they have done to my garden , " said he to the boy .',
+    ]
+    found = pk.activation_text(pk.load_model(str(folder)), text, 3, 136)
+    inside = np.concatenate([inside_quotes(one) for one in found.corpus]) > 0
+    assert found.values[inside, 0].mean() > 5 * abs(found.values[~inside, 0].mean())

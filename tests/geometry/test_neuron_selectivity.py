@@ -181,8 +181,13 @@ def test_what_cannot_be_asked_gets_a_clear_line() -> None:
     alone = Corpus([one for one in corpus if one.id in ("dev-1", "test-1")])
     with pytest.raises(DataError, match="all units stand in one sentence"):
         pk.neuron_selectivity(model, alone, net_depth, twins=0)
-    with pytest.raises(DataError):
-        pk.neuron_selectivity(model, Corpus([]), net_depth)
+    with pytest.raises(DataError, match="corpus 'none' has no word to read"):
+        pk.neuron_selectivity(model, Corpus([], "none"), net_depth)
+    unsplit = Corpus([replace(one, split="") for one in corpus], "brackets")
+    with pytest.raises(DataError, match="none of 120 sentences is in a split"):
+        pk.neuron_selectivity(model, unsplit, net_depth)
+    with pytest.raises(DataError, match="no sentence has the column 'upos'"):
+        pk.neuron_selectivity(model, corpus, "upos")
 
 
 def test_a_number_that_position_tells_is_not_scored_given_position() -> None:

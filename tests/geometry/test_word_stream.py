@@ -58,6 +58,8 @@ def test_nothing_to_read(texts: object) -> None:
 def test_texts_that_are_none_and_sites_that_are_not_there() -> None:
     with pytest.raises(ConfigError, match="list with int"):
         as_corpus([3])  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match="got NoneType"):
+        as_corpus(None)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="did you mean 'mlp'"):
         stream_words(tiny_model("bert"), LATIN, site="mpl")
     with pytest.raises(ConfigError, match="has no unit 64 at 'mlp': they are numbered 0 to 63"):
