@@ -144,6 +144,7 @@ def similarity(
     options : estimator ("clustered", "debiased", "biased": CKA), bandwidth (kernel CKA), kept (share of variance, SVCCA
         and PWCCA), dissimilarity ("cosine", "correlation", "euclidean": RSA), groups
 
+    For all but clustered CKA, that words of a sentence lie together on both sides counts as alike against shuffled ones.
     A pair that cannot be compared has the value NaN here, None in `rows`, and a reason. Raises ConfigError for unknown
     names and options, DataError where nothing is shared.
 

@@ -89,6 +89,21 @@ def test_unrelated_models_are_0_within_the_interval_and_biased_ones_are_not() ->
     assert np.abs(biased.null_mean - biased.value).max() < 0.1  # which shuffled sentences show
 
 
+def test_unrelated_sides_with_sentences_that_lie_together_are_found_alike_no_more_often_than_stated() -> None:
+    hits = {"clustered": 0, "biased": 0}
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        sizes = (1 + rng.poisson(4, size=40)).tolist()
+        own = np.repeat(np.arange(40), sizes)
+        sides = [rng.normal(size=(40, 6))[own] + rng.normal(size=(len(own), 6)) for _ in "ab"]
+        one, other = (made({"0": X}, sizes, name=name) for X, name in zip(sides, "ab", strict=True))
+        for name in hits:
+            found = similarity(one, other, estimator=name, permutations=19, interval=False)
+            hits[name] += found.p[0, 0] <= 0.05
+    assert hits["clustered"] <= 8  # more at a true 5 % happen in 0.4 % of such tests
+    assert hits["biased"] > 12  # which sees that both have the same sentences
+
+
 def test_shuffling_keeps_sentences_whole() -> None:
     joined = join_rows(made(layers(), SIZES))
     order = joined.shuffled(0, 0)
