@@ -77,8 +77,14 @@ class Loop:
                 [p for p, (begin, end) in enumerate(spans) if begin < stop and end > start]
                 for start, stop in sentence.offsets
             ]
+            owners = np.zeros(len(spans), np.float32)
+            for pieces in own:
+                owners[pieces] += 1
+            share = 1 / np.maximum(
+                owners, 1
+            )  # a piece of two words ("don't" as don + 't) counts half for each
             pool = _by_loops if self.by_head else _by_numpy
-            picked = np.concatenate([pool(weights[0].numpy(), own) for weights in output.attentions])
+            picked = np.concatenate([pool(weights[0].numpy() * share, own) for weights in output.attentions])
             if counts is None:
                 counts = np.zeros((2 * len(self.names), len(picked)), np.int64)
             self._count(sentence, picked, counts)

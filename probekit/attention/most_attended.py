@@ -98,13 +98,13 @@ def most_attended(
         weights = batch.to_words(attended.weights)
         weights.masked_fill_(batch_at[2][:, None], -1.0)
         most, index = weights.max(3)
-        several = (weights == most[..., None]).sum(3) > 1
         nothing = most <= 0  # a causal head has nothing to its left, or gives it no weight
+        several = ((weights == most[..., None]).sum(3) > 1) & ~nothing
         index = torch.where(nothing, -1, _first(weights, most, index, several))
         first = at_layer[layer]
-        word[first : first + heads, flat] = _heads_first(index, rows, columns).astype(np.int16)
-        ties[first : first + heads] += _heads_first(several & ~nothing, rows, columns).sum(1)
-        silent_words[first : first + heads] += _heads_first(nothing, rows, columns).sum(1)
+        word[first : first + heads, flat] = index.cpu()[rows, :, columns].T.numpy().astype(np.int16)
+        ties[first : first + heads] += several.sum((0, 2)).cpu().numpy()
+        silent_words[first : first + heads] += (nothing & batch.present[:, None]).sum((0, 2)).cpu().numpy()
 
     left_out = read_pieces(
         model,
@@ -117,12 +117,6 @@ def most_attended(
     )
     place = tuple((layer, head) for layer in wanted for head in range(heads))
     return MostAttended(word, place, starts, present, ties, silent_words, left_out)
-
-
-def _heads_first(values: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> Array:
-    """[batch, heads, words] -> [heads, words that are there]."""
-    found: Array = values.cpu()[rows, :, columns].T.numpy()
-    return found
 
 
 def _first(
