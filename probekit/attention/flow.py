@@ -42,8 +42,8 @@ def attention_flow(
     flows of its pieces are averaged. A flow is computed for each pair by itself, so a row need not add up to 1; rows
     of `Mixing.rows` are shares. Capacities are whole multiples of 2^-30. Abnar & Zuidema 2020.
 
-    A text of n pieces takes n^2 flow problems: seconds for 20 pieces, minutes for 64; longer ones are refused
-    unless `most_pieces` says so. Raises ConfigError (that, layer, residual, level), ModelError where the
+    A text of n pieces takes n^2 flow problems: about a second for 40 pieces, growing with n^4; texts of more than
+    `most_pieces` are refused. Raises ConfigError (that, layer, residual, level), ModelError where the
     model gives no attention, DataError (no text).
 
     >>> found = pk.attention_flow(pk.load_model("demo:minilm"), "Keys rust.", 2)

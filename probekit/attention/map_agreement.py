@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -147,7 +148,7 @@ class MapAgreement:
         return f"<MapAgreement of {self.model}: {', '.join(self.methods)}, {self.n_sentences:,} sentences>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.summary}</p>{self.table().to_html(max_rows=40)}"
+        return f"<p>{html.escape(self.summary)}</p>{self.table().to_html(max_rows=40)}"
 
     def _mean(self, row: Measurement, values: Array, sentence: Array) -> Measurement:
         known = np.isfinite(values)

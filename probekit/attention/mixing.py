@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from probekit.attention.maps import PieceBatch, Texts, as_corpus, left_out, piece_batches
-from probekit.errors import ConfigError, did_you_mean
+from probekit.errors import ConfigError, DataError, did_you_mean
 from probekit.glossary import Layer, ModelKind, Progress, silent
 from probekit.maths.resampling import cluster_bootstrap, describe_interval
 from probekit.models.align import encode
@@ -174,7 +175,7 @@ class Mixing:
         return f"<Mixing by {self.kind}: {len(self.texts)} texts, layers {', '.join(self.layers)}>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{_escaped(self.summary)}</p>{self.table().to_html(max_rows=20)}"
+        return f"<p>{html.escape(self.summary)}</p>{self.table().to_html(max_rows=20)}"
 
     def _map_panel(self, number: int) -> Panel:
         one = self.texts[number]
@@ -248,7 +249,7 @@ def mix(
     """Maps of all texts by a function that makes them for a batch of pieces, at the level asked for.
 
     Words: added up over the pieces taken from, averaged over those that take, unless `pool` does it another way.
-    Raises ConfigError for an unknown level.
+    Raises ConfigError for an unknown level, DataError where no word is read.
     """
     if level not in get_args(Level):
         raise ConfigError(f"unknown level {level!r}; {did_you_mean(str(level), get_args(Level))}")
@@ -257,7 +258,7 @@ def mix(
     made: dict[int, TextMixing] = {}
     progress(f"{kind} (sentences)", 0, len(corpus))
     for batch in piece_batches(model, encoding, corpus, pieces_per_batch):
-        maps = compute(batch)
+        maps = compute(batch).to(batch.ids.device)
         if level == "piece":
             special = torch.zeros(maps.shape[:-1])
         else:
@@ -276,6 +277,8 @@ def mix(
                 own[..., gone, :] = own[..., gone] = own_special[..., gone] = np.nan
             made[number] = TextMixing(sentence.id, number, tokens, own, own_special, is_special)
         progress(f"{kind} (sentences)", len(made), len(corpus))
+    if not made:
+        raise DataError("no word of the texts could be read, so that there is nothing to map")
     return Mixing(
         tuple(made[number] for number in sorted(made)), kind, method, value_label, tuple(layers), tuple(heads), level,
         model.name, model.kind, corpus.name, Counter(left_out(encoding)), resamples,
@@ -328,9 +331,3 @@ def _ratio(sums: Array, shape: tuple[int, ...]) -> Array:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _escaped(text: str) -> str:
-    import html
-
-    return html.escape(text)

@@ -121,6 +121,8 @@ def parse_with_attention(
                 for system, step in zip(chains, (-1, 1), strict=True):
                     system.add(_chain(batches, step, scored))
         scored += len(chunk.sentences)
+    if not len(systems[0].sentence):
+        raise DataError(f"corpus {corpus.name!r}: test holds no word with a head to score")
     n_words = sum(len(tree.heads) for tree in splits["test"].trees)
     return AttentionParser(
         systems=(*systems, *chains),

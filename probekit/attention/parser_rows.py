@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -177,7 +178,7 @@ class AttentionParser:
         return f"<AttentionParser of {self.model}: {len(self.systems)} systems>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.summary}</p>{self.table().to_html()}"
+        return f"<p>{html.escape(self.summary)}</p>{self.table().to_html()}"
 
     def _system(self, name: str) -> ParserSystem:
         for system in self.systems:

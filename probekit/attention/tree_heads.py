@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -172,7 +173,7 @@ class TreeHeads:
 
     def _repr_html_(self) -> str:
         test = [row for row in self.rows if row.split == "test"]
-        return f"<p>{self.summary}</p>{tidy(test).to_html()}"
+        return f"<p>{html.escape(self.summary)}</p>{tidy(test).to_html()}"
 
     def _forest(self) -> Panel:
         shown = [row for row in self.rows if row.split == "test" and row.metric == "uuas"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,10 @@ def test_shares_are_of_everything_a_row_takes() -> None:
     assert rows["to_special"].value == pytest.approx((1 / 4 + 1 / 4) / 2)
     assert rows["to_self"].low is None  # one text has no interval
     assert "50 % from itself" in found.summary
+
+
+def test_a_name_is_text_and_no_markup() -> None:
+    assert "<b>" not in replace(made([[1.0]], [0.0]), model="<b>x")._repr_html_()
 
 
 def test_a_row_that_takes_nothing_is_not_scored() -> None:
@@ -74,6 +80,8 @@ def test_bad_input() -> None:
     model = tiny_model("bert")
     with pytest.raises(DataError, match="there is no text"):
         pk.rollout(model, [])
+    with pytest.raises(DataError, match="no word of the texts could be read"):
+        pk.rollout(model, " ")
     found = pk.rollout(model, "the cat")
     with pytest.raises(ConfigError, match="no map of layer '7'"):
         found.map(7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ import probekit as pk
 from probekit.attention.norms import head_vectors, joint_norms, output_projection
 from probekit.errors import ConfigError, ModelError
 from probekit.models.attention import Attended, attend
-from tests.tiny_models import tiny_model
+from tests.tiny_models import tiny_model, write_tiny
 
 TEXT = "The keys to the cabinet are here"
 
@@ -70,6 +72,14 @@ def test_an_edit_of_heads_is_not_measured_wrongly() -> None:
         pytest.raises(ModelError, match="site 'heads' or 'attention_output' is in force"),
     ):
         pk.norm_maps(model, TEXT, [1])
+
+
+def test_half_precision_is_read(tmp_path: Path) -> None:
+    folder = write_tiny("bert", tmp_path)
+    half = pk.load_model(str(folder), device="cpu", dtype="bfloat16")
+    whole = pk.load_model(str(folder), device="cpu")
+    found, exact = (pk.norm_maps(model, TEXT, [1]).map(1) for model in (half, whole))
+    np.testing.assert_allclose(found, exact, rtol=0.2, atol=0.02)
 
 
 def test_values_out_of_sight_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

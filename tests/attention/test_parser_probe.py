@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -197,5 +199,9 @@ def test_bad_input() -> None:
         pk.parse_with_attention(model, corpus(), train_sentences=0)
     with pytest.raises(DataError, match="has the column 'head'"):
         pk.parse_with_attention(model, corpus(heads=False))
+    only = [replace(s, columns={"head": s.columns["head"], "upos": ["PUNCT"] * len(s)}) if s.split == "test" else s
+            for s in corpus(3)]  # fmt: skip
+    with pytest.raises(DataError, match="test holds no word with a head to score"):
+        pk.parse_with_attention(model, pk.Corpus(only), resamples=10)
     with pytest.raises(ConfigError, match="is no twin of"):
         pk.parse_with_attention(model, corpus(3), twins=[tiny_model("llama")])
