@@ -36,7 +36,7 @@ def sense_separation(
     twins: Sequence[Activations] = (),
     layers: str | int | Iterable[int | str] = "all",
     split: str | None = None,
-    items: int = 600,
+    items: int = 300,
     permutations: int = 999,
     resamples: int = 1000,
     seed: int = 0,
