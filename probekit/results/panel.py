@@ -51,7 +51,8 @@ class Panel:
         How pieces or words attend to each other, every head. labels: tokens [str] (what rows and columns stand for),
         layers [str], heads [str]; optional chosen [layer, head], numbers in the arrays: drawn large; optional note;
         optional sentence_b: where a second text begins; optional special [int]: which tokens are special pieces;
-        optional view: which live view a page opens (head, model or neuron).
+        optional view: which live view a page opens (head, model or neuron); optional value_label: what the colours
+        mean, where they are no attention weights.
         arrays: weights float32[layers, heads, tokens, tokens], rows look, NaN = not defined; optional queries and
         keys float32[layers, heads, tokens, dim].
     "shaded-text"

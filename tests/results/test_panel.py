@@ -22,6 +22,8 @@ ONE: dict[str, Any] = {"value": VALUE, "low": VALUE, "high": VALUE}
 STEPS: dict[str, Any] = {"x_label": "step", "y_label": "loss", "series": CURVE["series"]}
 ROWS: dict[str, Any] = {"rows": ["a", "b"], "value_label": "accuracy", "series": CURVE["series"]}
 ASCENDING = np.array([0.0, 1.0])
+HEADS = {"tokens": ["a", "b", "c"], "layers": ["1"], "heads": ["0", "1"]}
+WEIGHTS = {"weights": np.full((1, 2, 3, 3), 1 / 3)}
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -71,6 +73,9 @@ def test_round_trip(tmp_path: Path) -> None:
         ("forest", ONE, {**ROWS, "rows": ["a"]}, r"ask for \(1, 1\)"),
         ("forest", {"value": VALUE, "low": VALUE}, ROWS, "lacks the array 'high'"),
         ("forest", ONE, {"rows": ["a", "b"]}, "lacks the label 'value_label'"),
+        ("attention", {"weights": np.zeros((1, 2, 3, 2))}, HEADS, r"ask for \(1, 2, 3, 3\)"),
+        ("attention", WEIGHTS, {**HEADS, "chosen": [1, 0]}, r"chosen \[1, 0\] of 1 layers and 2 heads"),
+        ("attention", WEIGHTS, {**HEADS, "special": [0, 3]}, r"special \[0, 3\] of 3 tokens"),
     ],
 )
 def test_what_does_not_fit_is_refused(kind: str, arrays: Any, labels: Any, message: str) -> None:

@@ -78,14 +78,13 @@ def draw_attention(panel: Panel, width: float = PAGE) -> Figure:
     if border is not None and 0 < (at := int((drawn < border).sum())) < n:
         for line in (axes.axhline, axes.axvline):
             line(at - 0.5, color="white", linewidth=1.2)
-    axes.set_title(
-        shown(f"layer {labels['layers'][large[0]]}, head {labels['heads'][large[1]]}"), fontsize=8.5, pad=3
-    )
+    layer, head = str(labels["layers"][large[0]]), str(labels["heads"][large[1]])
+    axes.set_title(shown(f"layer {layer}" + (f", head {head}" if head != "all" else "")), fontsize=8.5, pad=3)
     axes.set_ylabel("looks", fontsize=8, labelpad=2)
     axes.set_xlabel("looked at", fontsize=8, labelpad=2)
     figure.text(0.5, 0.03 / height, foot, fontsize=6.5, color="#555555", ha="center", va="bottom")
     bar = figure.colorbar(image, cax=place_axes(left + side + 0.1, below + 0.1 * side, 0.1, 0.8 * side))
-    bar.set_label("attention weight", fontsize=8)
+    bar.set_label(shown(labels.get("value_label") or "attention weight", 40), fontsize=8)
     bar.ax.tick_params(labelsize=7, length=2)
     bar.outline.set_visible(False)
     return figure
@@ -167,7 +166,8 @@ def _coloured(weights: Array) -> Array:
 
 
 def _note(panel: Panel, drawn: Array, n_special: int, weights: Array) -> str:
-    told = str(panel.labels.get("note") or "")
+    told = str(panel.labels.get("note") or "").strip()
+    told += "" if not told or told.endswith((".", "!", "?")) else "."
     parts = [
         told,
         told_window(
