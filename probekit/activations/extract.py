@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +22,7 @@ from probekit.activations.entry import (
     shard_name,
     write_manifest,
 )
+from probekit.activations.memory import TRIM_EVERY, return_memory
 from probekit.activations.plan import Batch, Plan, plan_extraction
 from probekit.activations.pool import make_pooler
 from probekit.activations.recipe import ROWS_PER_SHARD, Options
@@ -40,11 +38,6 @@ if TYPE_CHECKING:
 
 LARGEST = 6e4
 """Above this a number is too near to the end of float16 (65504), and its layer is kept as float32."""
-
-TRIM_EVERY = 16
-"""Batches between two times that freed memory is given back: often enough to stay flat, too rare to cost
-time.
-"""
 
 STAGE = "extract (rows)"
 
@@ -174,16 +167,6 @@ def _fill(plan: Plan, model: Model, store: Store, progress: Progress) -> None:
     write_manifest(folder, recipe=plan.recipe, dim=plan.dim, shards=in_order, counts=plan.counts)
 
 
-def _return_memory() -> None:
-    """Give freed memory back to the system.
-
-    Batches of a hundred shapes leave the allocator's heap full of holes, and it grows though nothing is held.
-    """
-    if sys.platform.startswith("linux"):
-        with suppress(OSError, AttributeError):  # a C library without malloc_trim
-            ctypes.CDLL(None).malloc_trim(0)
-
-
 def _published(plan: Plan, store: Store, number: int) -> Shard | None:
     """A shard that is there and whole; a damaged one is moved aside."""
     path = store.path(plan.key) / shard_name(number)
@@ -242,7 +225,7 @@ def _write_shard(
         reserve(handle, layout.size)
         for count, (start, stop) in enumerate(plan.batches(number)):
             if count % TRIM_EVERY == 0:
-                _return_memory()
+                return_memory()
             batch = plan.batch(number, start, stop)
             for layer, rows, largest in _run_batch(plan, model, start, batch):
                 if largest > LARGEST and plan.recipe["dtype"] == "float16":

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from probekit.activations.batches import cut_batches, order_by_length
+from probekit.activations.memory import TRIM_EVERY, return_memory
 from probekit.data.corpus import Corpus
 from probekit.data.sentence import Sentence
 from probekit.errors import ConfigError, DataError
@@ -181,7 +182,9 @@ def read_batches(
     wanted = model.resolve_layers(layers, "heads")
     done = 0
     progress(STAGE, 0, len(corpus))
-    for batch in piece_batches(model, encoding, corpus, pieces_per_batch):
+    for count, batch in enumerate(piece_batches(model, encoding, corpus, pieces_per_batch)):
+        if count % TRIM_EVERY == 0:
+            return_memory()
         attend(model, batch.ids, None, partial(visit, batch), wanted)
         done += len(batch.sentences)
         progress(STAGE, done, len(corpus))

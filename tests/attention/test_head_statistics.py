@@ -238,3 +238,16 @@ def test_what_cannot_be_read_is_refused() -> None:
         head_statistics(tiny_model("bert"), "the cat", twins=-1)
     with pytest.raises(ConfigError, match="has other heads than"):
         head_statistics(tiny_model("bert"), "the cat", twins=[tiny_model("modernbert")])
+
+
+@pytest.mark.real
+def test_a_pretrained_encoder_has_a_head_that_looks_back(shared_data: Any) -> None:
+    """MiniLM's head 2 of layer 1, on treebank sentences; no head of a random twin comes near."""
+    treebank = pk.read_conllu(shared_data / "ud_ewt" / "en_ewt-ud-test.conllu")
+    corpus = Corpus(treebank.sentences[:60], "EWT test")
+    found = head_statistics(pk.load_model("demo:minilm"), corpus, [1], twins=1, resamples=50)
+    back = found.value("to_previous")[0]
+    assert back.argmax() == 2
+    assert found.low[0, 2, list(METRICS).index("to_previous")] > 0.95
+    assert found.twins[..., list(METRICS).index("to_previous")].max() < 0.15
+    assert found.baseline("to_previous")[0] < 0.15
