@@ -137,14 +137,14 @@ def similarity(
     measure : "cka", "cka-kernel" (Kornblith et al. 2019), "svcca" (Raghu et al. 2017), "pwcca" (Morcos et al. 2018),
         "rsa" (Kriegeskorte et al. 2008) or "procrustes" (Ding et al. 2021; a distance)
     layers, other_layers : which; the second as the first where not given, or all of another model's
-    max_rows : whole sentences of at most so many rows are drawn; None takes all; 0 stands for 10,000, of which "rsa"
+    max_rows : whole sentences of at most so many rows are drawn; None takes all; 0 stands for 5,000, of which "rsa"
         takes 1,000 and "cka-kernel" 1,500, since they compare all pairs of rows
     permutations : how often the sentences of the other side are shuffled; 0 leaves it out
     interval : leave out each sentence once (CKA), or each of 10 random groups of sentences (the others)
     options : estimator ("clustered", "debiased", "biased": CKA), bandwidth (kernel CKA), kept (share of variance, SVCCA
         and PWCCA), dissimilarity ("cosine", "correlation", "euclidean": RSA), groups
 
-    For all but clustered CKA, that words of a sentence lie together on both sides counts as alike against shuffled ones.
+    For all but clustered CKA, sentences that lie together on both sides count as alike against shuffled ones.
     A pair that cannot be compared has the value NaN here, None in `rows`, and a reason. Raises ConfigError for unknown
     names and options, DataError where nothing is shared.
 

@@ -91,7 +91,7 @@ def test_unrelated_models_are_0_within_the_interval_and_biased_ones_are_not() ->
 
 def test_unrelated_sides_with_sentences_that_lie_together_are_found_alike_no_more_often_than_stated() -> None:
     hits = {"clustered": 0, "biased": 0}
-    for seed in range(60):
+    for seed in range(50):
         rng = np.random.default_rng(seed)
         sizes = (1 + rng.poisson(4, size=40)).tolist()
         own = np.repeat(np.arange(40), sizes)
@@ -100,8 +100,8 @@ def test_unrelated_sides_with_sentences_that_lie_together_are_found_alike_no_mor
         for name in hits:
             found = similarity(one, other, estimator=name, permutations=19, interval=False)
             hits[name] += found.p[0, 0] <= 0.05
-    assert hits["clustered"] <= 8  # more at a true 5 % happen in 0.4 % of such tests
-    assert hits["biased"] > 12  # which sees that both have the same sentences
+    assert hits["clustered"] <= 7  # more at a true 5 % happen in 0.3 % of such tests
+    assert hits["biased"] > 8  # which sees that both have the same sentences
 
 
 def test_shuffling_keeps_sentences_whole() -> None:
@@ -223,7 +223,7 @@ def test_rows_pictures_and_words() -> None:
 
 
 def test_a_model_and_its_random_twin() -> None:
-    corpus = pk.generate_corpus(15, 1, 1)
+    corpus = pk.generate_corpus(8, 1, 1)
     model = pk.load_model("demo:minilm")
     acts = pk.extract(model, corpus, layers=[0, 6])
     twin = pk.extract(pk.random_twin(model, seed=1), corpus, layers=[6])
