@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 from typing import Any
 
@@ -84,7 +85,7 @@ def view_frame(panel: Panel, view: str = "head", *, start: int = 0) -> Fragment:
     height = min(TALLEST, 230 + 27 * n)
     return Fragment(
         f'<iframe sandbox="allow-scripts" title="{escape(panel.title)}" width="100%" height="{height}" '
-        f'style="border:0;background:#fff" srcdoc="{escape(page)}"></iframe>'
+        f'style="border:0;background:#fff" srcdoc="{html.escape(page)}"></iframe>'
     )
 
 
