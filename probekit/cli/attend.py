@@ -36,6 +36,7 @@ if TYPE_CHECKING:
               help="Entropy, and where weight goes: special pieces, previous, next ...")  # fmt: skip
 @click.option("--distances", is_flag=True, help="How alike heads are, with a map of them.")
 @click.option("--trees", is_flag=True, help="Maximum spanning trees of every head against gold trees.")
+@click.option("--parser", is_flag=True, help="Parsers that see nothing but attention.")
 @click.option(
     "--view", "views", multiple=True, metavar="TEXT", help="Show how TEXT is attended to. Repeatable."
 )

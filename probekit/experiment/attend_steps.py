@@ -11,6 +11,7 @@ from probekit.experiment.ablated import Ablated, Aim, Without
 from probekit.experiment.attend_cells import AttendCell, do_attend_cell
 from probekit.experiment.cells import do_cells
 from probekit.experiment.judge_cells import read_suites
+from probekit.experiment.kept import heading
 from probekit.experiment.links_of import links_of
 from probekit.experiment.opened import let_go
 from probekit.experiment.other_heads import Heads, draw_others
@@ -110,6 +111,8 @@ class _Attending:
         cells = self.cells()
         self.fit(cells, f"attention ({self.label})")
         about = self.about()
+        title = f"Attention of {self.label}"
+        self.work.results.append(heading(slug(self.label, "attention-part"), title, self.told()))
         for cell in cells:
             if cell.done:
                 kept = cell.kept()
@@ -117,6 +120,16 @@ class _Attending:
                 self.work.note_left_out(f"{self.label}, attention: {cell.part}", kept.left_out, {})
         if self.one.suites:
             self.ablate([cell for cell in cells if cell.done])
+
+    def told(self) -> str:
+        """What was done, under the title of this part of the page."""
+        n = len(self.layers)
+        text = f"{n * self.n_heads} heads in {n} layers, named layer.head, heads from 0."
+        if self.analysis.relations or self.analysis.links:
+            text += " A head is chosen on dev and reported on test."
+        if self.one.suites:
+            text += " Then the heads found are ablated, and others of the same layers, and suites are judged again."
+        return text
 
     def cells(self) -> list[AttendCell]:
         """What is asked of the heads, in the order of the page."""

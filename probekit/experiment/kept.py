@@ -81,6 +81,11 @@ class Kept:
         return replace(self, rows=rows, panels=panels)
 
 
+def heading(name: str, title: str, text: str) -> Kept:
+    """The title of a part of the page, with a sentence on what was done."""
+    return Kept((), (Panel("sentence", name, title, labels={"text": text}),), "")
+
+
 def sentences(summary: str | Sequence[str]) -> list[str]:
     """A summary as a list of sentences, however the analysis gives it.
 

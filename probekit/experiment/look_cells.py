@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from probekit.data.corpus import Corpus
     from probekit.models.model import Model
 
-Part = Literal["project", "similarity", "space", "senses", "neighbours", "activity", "selective", "text"]
+Part = Literal[
+    "project", "similarity", "isotropy", "dimension", "outliers", "senses", "neighbours", "activity", "selective",
+    "text",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,29 @@ def _similarity(cell: LookCell) -> Kept:
     other = None if cell.other == cell.entry else Activations.open(cell.other, acts.corpus)
     found = similarity(acts, other, cell.asked, seed=cell.analysis.seeds.sample, about=cell.about)  # type: ignore[arg-type]
     return Kept.of(replace(found, model=cell.label, other=cell.other_label))
+
+
+def _isotropy(cell: LookCell) -> Kept:
+    from probekit.geometry.isotropy import isotropy
+
+    given = cell.analysis
+    return Kept.of(isotropy(cell.states(), layers=given.layers, seed=given.seeds.sample, about=cell.about))
+
+
+def _dimension(cell: LookCell) -> Kept:
+    from probekit.geometry.intrinsic_dimension import intrinsic_dimension
+
+    given = cell.analysis
+    found = intrinsic_dimension(cell.states(), layers=given.layers, seed=given.seeds.sample, about=cell.about)
+    return Kept.of(found)
+
+
+def _outliers(cell: LookCell) -> Kept:
+    from probekit.geometry.outlier_dimensions import outlier_dimensions
+
+    given = cell.analysis
+    found = outlier_dimensions(cell.states(), layers=given.layers, seed=given.seeds.sample, about=cell.about)
+    return Kept.of(found)
 
 
 def _senses(cell: LookCell) -> Kept:
@@ -218,6 +244,9 @@ def _blocks(cell: LookCell) -> str | list[int | str]:
 PARTS: dict[str, Callable[[LookCell], Kept]] = {
     "project": _project,
     "similarity": _similarity,
+    "isotropy": _isotropy,
+    "dimension": _dimension,
+    "outliers": _outliers,
     "senses": _senses,
     "neighbours": _neighbours,
     "activity": _activity,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from probekit.errors import ConfigError, ProbekitError
 from probekit.experiment.cells import do_cells
 from probekit.experiment.corpora import looked_at
+from probekit.experiment.kept import heading
 from probekit.experiment.look_cells import LookCell, do_look_cell
 from probekit.experiment.opened import let_go
 from probekit.experiment.plan import CorpusPlan, ModelPlan, Plan
@@ -39,7 +40,7 @@ class WantedLook:
         given = self.analysis
         parts = [f"{' and '.join(given.methods)} of {', '.join(given.tasks)}"] * bool(given.tasks)
         parts += [f"{', '.join(given.measures)} with {', '.join(given.similar_to)}"] * bool(given.similar_to)
-        parts += ["isotropy, dimension, outliers"] * given.statistics
+        parts += given.described
         parts += [f"separation of {', '.join(given.senses)}"] * bool(given.senses)
         parts += [f"neighbours of {', '.join(given.neighbours)}"] * bool(given.neighbours)
         parts += ["activity of neurons"] * given.activity
@@ -102,11 +103,21 @@ class _Looking:
         del model  # the cells load it themselves, in whatever process they run
         self.fit(cells)
         about = self.about()
+        title = f"Geometry of {self.label}"
+        self.work.results.append(heading(slug(self.label, "geometry-part"), title, self.told()))
         for cell in cells:
             if cell.done:
                 kept = cell.kept()
                 self.work.results.append(kept.told(about, slug(self.label)[:40]))
                 self.work.note_left_out(f"{self.label}, {cell.part}", kept.left_out, {})
+
+    def told(self) -> str:
+        """What was done, under the title of this part of the page."""
+        site = "" if self.analysis.site == "hidden" else f" at {self.analysis.site}"
+        return (
+            f"States{site} of words in context as they lie in space, layer by layer. A picture of them loses most of "
+            "that space; what it loses is printed on it."
+        )
 
     def cells(self, model: Model) -> list[LookCell]:
         """What is looked at, in the order of the page. States are read where a cell needs them."""
@@ -125,8 +136,7 @@ class _Looking:
                 )
         for other in given.similar_to:
             cells += self.similar(model, entry, other)
-        if given.statistics:
-            cells.append(self.cell("space", "space", entry=entry))
+        cells += [self.cell(name, name, entry=entry) for name in given.described]
         for task in self.tasks(given.senses):
             twin = self.states(random_twin(model, given.seeds.twin)) if self.planned.twins else ""
             name = f"senses.{slug(task.name)}"

@@ -115,7 +115,7 @@ class LookPlan(Strict):
     similar_to: list[str] = Field(
         default=[], description="'self', 'twin', a model of the file or another model"
     )
-    statistics: bool = True
+    statistics: bool | list[Literal["isotropy", "dimension", "outliers"]] = True
     senses: list[str] = Field(default=[], description="tasks whose labels may lie apart, such as sense")
     neighbours: list[str] = Field(default=[])
     activity: bool = False
@@ -126,6 +126,14 @@ class LookPlan(Strict):
     sample: int = Field(default=1000, ge=10, description="words of a picture, rows that are compared")
     seeds: LookSeedPlan = LookSeedPlan()
     bootstrap: int = Field(default=1000, ge=100)
+
+    @property
+    def described(self) -> list[str]:
+        """Which statistics of each layer are taken."""
+        known = ["isotropy", "dimension", "outliers"]
+        if isinstance(self.statistics, bool):
+            return known if self.statistics else []
+        return [name for name in known if name in self.statistics]
 
     @model_validator(mode="after")
     def _something_to_do(self) -> LookPlan:

@@ -13,7 +13,10 @@ from probekit.experiment.links_of import links_of
 def corpus(*attributes: dict[str, str]) -> Corpus:
     words = ("the", "dog", "near", "cats", "barks")
     return Corpus(
-        [Sentence.from_words(str(n), words, attributes=one, split="test") for n, one in enumerate(attributes)],
+        [
+            Sentence.from_words(str(n), words, attributes=one, split="test")
+            for n, one in enumerate(attributes)
+        ],
         "small",
     )
 
@@ -45,5 +48,7 @@ def test_what_is_wrong_is_told() -> None:
     found = corpus({"target": "3", "subject": "2"})
     with pytest.raises(DataError, match=r"no attribute 'subjekt'; did you mean 'subject'"):
         links_of(found, "x", ["target", "subjekt"])
-    with pytest.raises(DataError, match="link 'x': no sentence of 'small' has both target-1 and subject apart"):
+    with pytest.raises(
+        DataError, match="link 'x': no sentence of 'small' has both target-1 and subject apart"
+    ):
         links_of(found, "x", ["target-1", "subject"])
