@@ -88,6 +88,8 @@ def _table(found: NeuronSelectivity, name: str) -> Panel:
             ]
         )  # fmt: skip
     formats = ["text", "text", "text", "score", "p", "p", "score", "text", "score", "text"]
+    if not any(one.reason for one in found.best):  # nothing to remark on
+        columns, rows, formats = columns[:-1], [row[:-1] for row in rows], formats[:-1]
     what = "Correlation" if found.numeric else "AUC"
     return Panel(
         "table", f"{name}-table", f"The best neuron for each {'number' if found.numeric else 'label'}",
