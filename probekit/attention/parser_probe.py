@@ -58,7 +58,7 @@ def parse_with_attention(
 
     The attention parser gives word j as head of word i a probability proportional to ``exp(sum_k w_k a_ij^k + u_k
     a_ji^k)``, over all heads k of all layers: two numbers a head, fitted on train, stopped on dev (Clark et al. 2019,
-    section 4.2). A second one lets these numbers depend on static vectors of the two words: the model's own input
+    section 5). A second one lets these numbers depend on static vectors of the two words: the model's own input
     embedding, averaged over pieces, in its `static_dims` main directions. The same two with a map for each distance
     in the place of heads are the baselines, and so are the two chains. Each of `twins` (models, or how many to draw)
     is read in the model's place, with the vectors of the model itself. Unlike in the paper the root is a candidate,

@@ -31,8 +31,8 @@ class Fitted(NamedTuple):
 class Scorer(nn.Module):
     """Scores of every head for every word: linear in the maps of K heads, or of K distances.
 
-    ``sum_k w_k a_ij^k + u_k a_ji^k`` with a the weight of word i on word j (Clark et al. 2019, equation 3); with
-    `dims` the numbers w_k and u_k are ``W_k v_i + V_k v_j + c_k`` of static vectors v of the two words (equation 4).
+    ``sum_k w_k a_ij^k + u_k a_ji^k`` with a the weight of word i on word j (Clark et al. 2019, section 5); with
+    `dims` the numbers w_k and u_k are ``W_k v_i + V_k v_j + c_k`` of static vectors v of the two words.
     The root's score has a weight for what the word gives to special pieces in each head, a constant, and, with
     `dims`, a direction of the word's vector. Distances look one way only and know no special pieces.
     """
