@@ -90,7 +90,7 @@ def test_words_equal_plain_loops(kind: str) -> None:
                 np.testing.assert_allclose(maps.weights.sum(2) + maps.special, 1, atol=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(1, 200), st.permutations(range(len(LINES))))
 def test_batches_do_not_matter(pieces: int, order: list[int]) -> None:
     model = tiny_model("bert")

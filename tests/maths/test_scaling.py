@@ -23,14 +23,14 @@ def stress(distance: np.ndarray, found: np.ndarray) -> float:
     return total
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 99), st.integers(3, 12))
 def test_a_plane_is_recovered(seed: int, n: int) -> None:
     apart = distances(points(seed, n, 2))
     np.testing.assert_allclose(distances(scale_to_plane(apart)), apart, atol=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 99), st.integers(4, 12))
 def test_the_stress_only_falls(seed: int, n: int) -> None:
     apart = distances(points(seed, n, 6))
