@@ -84,6 +84,12 @@ def read_wic(paths: Paths, *, name: str = "") -> WordPairs:
     A line has the word, N or V, the places of the two occurrences (``3-7``, from 0, in the words between spaces) and
     two texts, between tabs; the gold line is T or F. A text that a split has twice is one sentence of the corpus.
     Pilehvar & Camacho-Collados 2019, "WiC", arXiv 1808.09121. Raises DataError with file:line.
+
+    >>> _ = Path("test.data.txt").write_text("play\\tV\\t0-1\\tPlay chess .\\tThey played Hamlet .\\n")
+    >>> _ = Path("test.gold.txt").write_text("F\\n")
+    >>> pairs = read_wic("test.data.txt")
+    >>> pairs.same.tolist(), pairs.word.tolist()
+    ([False], [[0, 1]])
     """
     files = [path for path in expand(paths) if not path.name.endswith(".gold.txt")]
     if not files:
