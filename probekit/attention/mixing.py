@@ -179,14 +179,19 @@ class Mixing:
 
     def _map_panel(self, number: int) -> Panel:
         one = self.texts[number]
-        labels = {
+        labels: dict[str, Any] = {
             "tokens": list(one.tokens), "layers": list(self.layers), "heads": list(self.heads),
-            "chosen": [len(self.layers) - 1, 0], "note": f"{self.value_label}; rows take, columns give",
+            "chosen": [len(self.layers) - 1, 0], "value_label": "share of what a row takes",
+            "note": f"rows take, columns give; each row of {self.value_label} divided by all it takes",
         }  # fmt: skip
-        caption = f"{_capital(self.method)}: {self.value_label}, text {one.id} of {self.model}."
+        if one.is_special.any():
+            labels["special"] = np.flatnonzero(one.is_special).tolist()
+        caption = (
+            f"{_capital(self.method)}: {self.value_label}, as shares of a row; text {one.id} of {self.model}."
+        )
         return Panel(
             "attention", f"{self.kind}-map-{number + 1}", f"What each {self.level} takes from each other", caption,
-            {"weights": one.maps}, labels,
+            {"weights": one.shares()[0].astype(np.float32)}, labels,
         )  # fmt: skip
 
     def _shares_panel(self) -> Panel:

@@ -32,6 +32,8 @@ def test_shares_are_of_everything_a_row_takes() -> None:
     assert rows["to_special"].value == pytest.approx((1 / 4 + 1 / 4) / 2)
     assert rows["to_self"].low is None  # one text has no interval
     assert "50 % from itself" in found.summary
+    # norms and flows know no bound, and are drawn between 0 and 1
+    assert found.panels[1].arrays["weights"][0, 0].tolist() == [[0.25, 0.5], [0.0, 0.75]]
 
 
 def test_a_name_is_text_and_no_markup() -> None:
