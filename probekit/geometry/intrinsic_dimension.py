@@ -108,12 +108,13 @@ class IntrinsicDimension:
         """A sentence and the curves over layers."""
         name = slug("dimension", self.about.model)
         values = np.array([[tuple(one) for one in values] for values in self.values.values()], dtype=float)
+        values[1:3, :, 1:] = np.nan  # bands of parts of the rows would hide those of all; `rows` holds them
         styles = ("task", "control", "control", "baseline")
         names = ("TwoNN", "TwoNN, half of the sentences", "TwoNN, a quarter", "participation ratio")
         curves = Panel(
             "layer-curve", f"{name}-curves", f"Intrinsic dimension: {self.about.model}",
             f"{format_count(self.n)} {self.unit}s of {format_count(self.sentences)} sentences, {self.dim} dimensions. "
-            f"An estimate that rises with the number of rows is a lower bound. Bands: {self.interval}.",
+            f"An estimate that rises with the number of rows is a lower bound. Bands (all rows): {self.interval}.",
             dict(zip(("value", "low", "high"), np.moveaxis(values, 2, 0), strict=True)),
             {"layers": list(self.layers), "x_label": "layer", "y_label": "dimensions",
              "series": [{"name": one, "style": style} for one, style in zip(names, styles, strict=True)]},
