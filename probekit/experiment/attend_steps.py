@@ -83,8 +83,8 @@ class AttendSteps:
     def do(self, planned: ModelPlan) -> None:
         """Look at the heads of one model; what comes out joins the results of the run."""
         try:
-            for one in self.wanted:
-                _Attending(self, planned, one).do()
+            for number, one in enumerate(self.wanted):
+                _Attending(self, planned, one).do(titled=not number)
         finally:
             let_go()
 
@@ -107,12 +107,13 @@ class _Attending:
         self.label = label_of(planned)
         self.name = self.work.name_of(self.label, "attend")
 
-    def do(self) -> None:
+    def do(self, *, titled: bool) -> None:
         cells = self.cells()
         self.fit(cells, f"attention ({self.label})")
         about = self.about()
-        title = f"Attention of {self.label}"
-        self.work.results.append(heading(slug(self.label, "attention-part"), title, self.told()))
+        if titled:
+            title = f"Attention of {self.label}"
+            self.work.results.append(heading(slug(self.label, "attention-part"), title, self.told()))
         for cell in cells:
             if cell.done:
                 kept = cell.kept()

@@ -62,7 +62,7 @@ class Kept:
         )
 
     def told(self, about: About, name: str) -> Kept:
-        """The same with what every row of a run says; panels begin with `name`, which tells models apart."""
+        """The same with what every row of a run says; names of panels have `name` in them, which tells models apart."""
         rows = tuple(
             replace(
                 row,
@@ -75,7 +75,7 @@ class Kept:
             for row in self.rows
         )
         panels = tuple(
-            panel if panel.name.startswith(name) else replace(panel, name=f"{name}-{panel.name}"[:100])
+            panel if name in panel.name else replace(panel, name=f"{name}-{panel.name}"[:100])
             for panel in self.panels
         )
         return replace(self, rows=rows, panels=panels)

@@ -80,8 +80,8 @@ class LookSteps:
     def do(self, planned: ModelPlan) -> None:
         """Look at one model; what comes out joins the results of the run."""
         try:
-            for one in self.wanted:
-                _Looking(self, planned, one).do()
+            for number, one in enumerate(self.wanted):
+                _Looking(self, planned, one).do(titled=not number)
         finally:
             let_go()
 
@@ -95,7 +95,7 @@ class _Looking:
         self.label = label_of(planned)
         self.name = self.work.name_of(self.label, "look")
 
-    def do(self) -> None:
+    def do(self, *, titled: bool) -> None:
         model = self.work.load(self.planned)
         self.work.note_model(model, self.planned)
         self.kind = model.kind
@@ -103,8 +103,9 @@ class _Looking:
         del model  # the cells load it themselves, in whatever process they run
         self.fit(cells)
         about = self.about()
-        title = f"Geometry of {self.label}"
-        self.work.results.append(heading(slug(self.label, "geometry-part"), title, self.told()))
+        if titled:
+            title = f"Geometry of {self.label}"
+            self.work.results.append(heading(slug(self.label, "geometry-part"), title, self.told()))
         for cell in cells:
             if cell.done:
                 kept = cell.kept()
