@@ -277,7 +277,7 @@ class HeadAlignment:
 
     @property
     def panels(self) -> list[Panel]:
-        """The summary; a forest for each direction; how good the best head of each layer is; which heads; the table."""
+        """The summary; a forest and the best head of each layer by direction; a map of the heads; tables."""
         from probekit.attention.alignment_pictures import make_panels
 
         return make_panels(self)

@@ -63,7 +63,7 @@ def sentence(found: HeadAlignment) -> str:
 
 
 def make_panels(found: HeadAlignment) -> list[Panel]:
-    """Sentence, forests and heat maps by direction, a map of chosen heads, a table."""
+    """Sentence, forests and heat maps by direction, a map of the heads, who follows what, a table."""
     name = slug(found.about.model or "model", "heads-links")
     panels = [Panel("sentence", f"{name}-summary", "In a sentence", labels={"text": found.summary})]
     for direction in dict.fromkeys(one.direction for one in found.results):
@@ -71,7 +71,8 @@ def make_panels(found: HeadAlignment) -> list[Panel]:
         way = f", {SPOKEN.get(direction, direction)}" if direction else ""
         panels.append(_forest(found, numbers, slug(name, direction or "links", "forest"), way))
         panels.append(_layers(found, numbers, slug(name, direction or "links", "layers"), way))
-    return [*panels, _chosen(found, f"{name}-chosen"), _table(found, f"{name}-table")]
+    panels.append(_map(found, f"{name}-map"))
+    return [*panels, *_followers(found, f"{name}-followers"), _table(found, f"{name}-table")]
 
 
 def _forest(found: HeadAlignment, numbers: list[int], name: str, way: str) -> Panel:
@@ -123,23 +124,45 @@ def _layers(found: HeadAlignment, numbers: list[int], name: str, way: str) -> Pa
     )  # fmt: skip
 
 
-def _chosen(found: HeadAlignment, name: str) -> Panel:
+def _map(found: HeadAlignment, name: str) -> Panel:
     layers = list(dict.fromkeys(layer for layer, _ in found.place))
-    heads = max(head for _, head in found.place) + 1
-    value = np.zeros((len(layers), heads))
-    for one, counted in zip(found.results, found.significant, strict=True):
-        if counted:
-            layer, head = found.place[one.chosen]
-            value[layers.index(layer), head] += 1
+    gain = np.stack([one.dev_accuracy - one.dev_offset_accuracy for one in found.results]).max(axis=0)
+    value = np.full((len(layers), max(head for _, head in found.place) + 1), np.nan)
+    for (layer, head), most in zip(found.place, gain.tolist(), strict=True):
+        value[layers.index(layer), head] = most
+    dev = found.splits[0]
     return Panel(
-        "heatmap", name, "Which heads follow links",
-        "For how many sets of links a head was chosen and found to be more than an offset and chance.",
+        "heatmap", name, "How far each head gets beyond a fixed offset",
+        f"Accuracy on {dev} minus that of the best fixed offset there, for the links a head does best on: a maximum "
+        f"over {len(found.results)}, and so higher than on new sentences.",
         {"value": value},
         {
-            "rows": layers, "columns": [str(head) for head in range(heads)], "row_label": "layer",
-            "column_label": "head", "value_label": "sets of links", "range": [0.0, max(1.0, float(value.max()))],
+            "rows": layers, "columns": [str(head) for head in range(value.shape[1])], "row_label": "layer",
+            "column_label": "head", "value_label": f"largest gain ({dev})",
         },
     )  # fmt: skip
+
+
+def _followers(found: HeadAlignment, name: str) -> list[Panel]:
+    """Which heads were found to follow which links; nothing where none was."""
+    follows: dict[int, list[str]] = {}
+    for one, passed in zip(found.results, found.significant.tolist(), strict=True):
+        if passed:
+            way = f" ({one.direction})" if one.direction else ""
+            follows.setdefault(one.chosen, []).append(f"{one.name}{way}")
+    if not follows:
+        return []
+    rows = [
+        ["{}.{}".format(*found.place[number]), len(names), ", ".join(names)]
+        for number, names in sorted(follows.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]
+    return [
+        Panel(
+            "table", name, "Heads that follow links",
+            f"The heads that are best on {found.splits[0]} for links they follow above an offset and chance.",
+            labels={"columns": ["head", "sets of links", "links"], "rows": rows, "formats": ["text", "int", "text"]},
+        )
+    ]  # fmt: skip
 
 
 def _table(found: HeadAlignment, name: str) -> Panel:

@@ -116,6 +116,7 @@ def test_no_head_is_said_plainly() -> None:
     none = alignment(result("det", "dependent", 4, 36), not_scored=(("x", "head", "no word of test is x"),))
     assert "No head beats the baselines" in none.summary
     assert none.summary.endswith("1 more could not be scored: no word of test is x.")
+    assert not any("followers" in panel.name for panel in none.panels)
     assert none.rows[-1].reason == "no word of test is x"
 
 
@@ -132,13 +133,19 @@ def test_pictures_hold_the_numbers_and_can_be_drawn(found: HeadAlignment) -> Non
     panels = {panel.name: panel for panel in found.panels}
     assert list(panels) == [
         f"m-heads-links-{part}"
-        for part in ("summary", "dependent-forest", "dependent-layers", "head-forest", "head-layers", "chosen", "table")
+        for part in (
+            "summary", "dependent-forest", "dependent-layers", "head-forest", "head-layers", "map", "followers",
+            "table",
+        )
     ]  # fmt: skip
     forest = panels["m-heads-links-dependent-forest"]
     assert forest.labels["rows"] == ["punct * (2.0)", "nsubj * (2.0)", "obj (2.0)", "det (2.0)"]
     assert forest.arrays["value"][:, 1] == pytest.approx([0.8, 0.2, 0.15])
     assert panels["m-heads-links-dependent-layers"].arrays["value"][0].tolist() == [0.2, 0.7]
-    assert panels["m-heads-links-chosen"].arrays["value"].tolist() == [[0, 0], [2, 0]]
+    assert np.allclose(panels["m-heads-links-map"].arrays["value"], [[-0.2, -0.1], [0.4, 0.4]])
+    assert panels["m-heads-links-followers"].labels["rows"] == [
+        ["2.0", 2, "nsubj (dependent), punct (dependent)"]
+    ]
     table = panels["m-heads-links-table"]
     assert table.labels["rows"][0][:4] == ["nsubj", "dependent", "2.0", 0.8]
     assert "In 0.8 % of 400 looks two words were attended to most" in table.caption
