@@ -18,7 +18,7 @@ from probekit.attention.parser_data import (
     parser_batches,
     read_inputs,
 )
-from probekit.attention.parser_scores import Scorer, distance_maps, fit_scorer
+from probekit.attention.parser_scores import Scorer, distance_maps, fit_scorer, mean_loss
 from probekit.errors import ConfigError, DataError
 from probekit.models import Model
 from tests.attention.test_tree_heads import corpus
@@ -109,6 +109,26 @@ def test_noise_stops_where_dev_does_not_improve() -> None:
     fitted = fit_scorer(Scorer(HEADS, DIMS), train, dev)
     assert fitted.epoch < 40
     assert fitted.loss <= np.log(6)
+
+
+def test_many_heads_that_are_nearly_alike_do_not_throw_it_off() -> None:
+    # one step of 0.1 in each of 200 nearly equal heads moves a score far too much
+    rng = np.random.default_rng(0)
+
+    def alike(one: ParserInput) -> ParserInput:
+        size = len(one.heads)
+        maps = (
+            np.full((100, size, size), 1 / size) + 0.02 * rng.random((100, size, size)) + 0.02 * one.maps[1]
+        )
+        special = rng.random((100, size)).astype(np.float16)
+        return replace(one, maps=maps.astype(np.float16), special=special)
+
+    train, dev = ([alike(one) for one in inputs(60, seed)] for seed in (0, 1))
+    batches = [list(parser_batches(own, 200)) for own in (train, dev)]
+    start = mean_loss(Scorer(100), batches[1])
+    fitted = fit_scorer(Scorer(100), *batches)
+    assert fitted.epoch > 0
+    assert fitted.loss < 0.8 * start
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
