@@ -218,7 +218,7 @@ def test_heads_of_a_trained_model_follow_objects_of_english(shared_data: Path) -
     part = [
         sentence
         for split in ("dev", "test")
-        for sentence in pk.read_conllu(treebank / f"en_ewt-ud-{split}.conllu").sentences[:120]
+        for sentence in pk.read_conllu(treebank / f"en_ewt-ud-{split}.conllu").sentences[:70]
     ]
     found = pk.align_heads(
         pk.load_model("demo:minilm"),
