@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from probekit.errors import DataError, ProbekitError
 from probekit.experiment.cells import Ended
@@ -111,7 +111,17 @@ def _similarity(cell: LookCell) -> Kept:
 
     acts = cell.states()
     other = None if cell.other == cell.entry else Activations.open(cell.other, acts.corpus)
-    found = similarity(acts, other, cell.asked, seed=cell.analysis.seeds.sample, about=cell.about)  # type: ignore[arg-type]
+    given = cell.analysis
+    measure: Any = cell.asked
+    found = similarity(
+        acts,
+        other,
+        measure,
+        max_rows=given.rows,
+        permutations=given.permutations,
+        seed=given.seeds.sample,
+        about=cell.about,
+    )
     return Kept.of(replace(found, model=cell.label, other=cell.other_label))
 
 

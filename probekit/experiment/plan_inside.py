@@ -115,6 +115,10 @@ class LookPlan(Strict):
     similar_to: list[str] = Field(
         default=[], description="'self', 'twin', a model of the file or another model"
     )
+    rows: int = Field(
+        default=0, ge=0, description="words that layers are compared over; 0: as the measure has it"
+    )
+    permutations: int = Field(default=20, ge=0)
     statistics: bool | list[Literal["isotropy", "dimension", "outliers"]] = True
     senses: list[str] = Field(default=[], description="tasks whose labels may lie apart, such as sense")
     neighbours: list[str] = Field(default=[])
