@@ -22,7 +22,9 @@ def corpus() -> Corpus:
     columns = {"head": HEADS.split(), "deprel": RELATIONS.split()}
     bare = Sentence.from_words("bare", ["no", "annotation"])
     gaps = Sentence.from_words("gaps", ["a", "b"], columns={"head": ["_", "1"], "deprel": ["_", "_"]})
-    return Corpus([bare, Sentence.from_words("s", ["a", "b", "c", "d", "e", "f", "g"], columns=columns), gaps], "c")
+    return Corpus(
+        [bare, Sentence.from_words("s", ["a", "b", "c", "d", "e", "f", "g"], columns=columns), gaps], "c"
+    )
 
 
 def test_from_the_dependent_there_is_one_target(corpus: Corpus) -> None:
