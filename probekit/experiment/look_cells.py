@@ -113,10 +113,14 @@ def _similarity(cell: LookCell) -> Kept:
     other = None if cell.other == cell.entry else Activations.open(cell.other, acts.corpus)
     given = cell.analysis
     measure: Any = cell.asked
+    layers = given.layers if given.layers == "all" else [str(layer) for layer in given.layers]
+    shared = other is None or layers == "all" or set(layers) <= set(other.layers)
     found = similarity(
         acts,
         other,
         measure,
+        layers=layers,
+        other_layers=layers if shared else None,
         max_rows=given.rows,
         permutations=given.permutations,
         seed=given.seeds.sample,

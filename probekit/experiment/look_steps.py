@@ -205,7 +205,7 @@ class _Looking:
         acts = extract(
             model,
             self.steps.corpus,
-            layers=model.resolve_layers(given.layers, given.site),
+            layers=model.resolve_layers("all" if self.all_stored() else given.layers, given.site),
             site=given.site,
             pool=given.pool,
             text_form=reading.text_form,
@@ -213,6 +213,13 @@ class _Looking:
             progress=self.work.progress,
         )
         return str(acts.path)
+
+    def all_stored(self) -> bool:
+        """Whether another analysis of the plan reads the same states of all layers, so that they are stored once."""
+        plan = self.work.plan
+        read = [(one.layers, one.site, one.pool) for one in plan.probes if one.at == "word"]
+        read += [(one.layers, one.site, one.pool) for one in plan.lookings]
+        return ("all", self.analysis.site, self.analysis.pool) in read
 
     def cell(self, name: str, part: Any, **fields: Any) -> LookCell:
         return LookCell(

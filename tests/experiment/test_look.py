@@ -171,3 +171,17 @@ def test_an_occurrence_is_a_place_or_the_first_of_a_word() -> None:
         "selective",
         "text",
     }
+
+
+def test_states_of_all_layers_are_read_once_where_two_analyses_want_them(
+    tmp_path: Path, own_store: Path
+) -> None:
+    given = {"similar_to": "", "activity": "", "neurons": "", "neighbours": ""}
+    second = "layers = [1]\n[[analysis]]\nkind = 'look'\nsimilar_to=['self']\nstatistics = false"
+    run = start(experiment(tmp_path, more=second, **given))  # type: ignore[arg-type]
+    assert run.info["failed"] == []
+    planes = next(panel for panel in run.panels() if panel.kind == "scatter")
+    assert planes.labels["planes"] == ["layer 1"]
+    similar = next(panel for panel in run.panels() if panel.kind == "heatmap")
+    assert similar.arrays["value"].shape == (3, 3)
+    assert len([place for place in own_store.iterdir() if place.is_dir() and len(place.name) == 64]) == 1
