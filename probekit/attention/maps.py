@@ -22,7 +22,7 @@ from probekit.data.sentence import Sentence
 from probekit.errors import ConfigError, DataError
 from probekit.glossary import Layer, Progress, silent
 from probekit.models.align import REASONS, Encoding, encode
-from probekit.models.attention import attend
+from probekit.models.attention import attend, ready_to_attend
 
 if TYPE_CHECKING:
     from probekit.models.attention import Attended
@@ -182,12 +182,13 @@ def read_batches(
     wanted = model.resolve_layers(layers, "heads")
     done = 0
     progress(STAGE, 0, len(corpus))
-    for count, batch in enumerate(piece_batches(model, encoding, corpus, pieces_per_batch)):
-        if count % TRIM_EVERY == 0:
-            return_memory()
-        attend(model, batch.ids, None, partial(visit, batch), wanted)
-        done += len(batch.sentences)
-        progress(STAGE, done, len(corpus))
+    with ready_to_attend(model):
+        for count, batch in enumerate(piece_batches(model, encoding, corpus, pieces_per_batch)):
+            if count % TRIM_EVERY == 0:
+                return_memory()
+            attend(model, batch.ids, None, partial(visit, batch), wanted)
+            done += len(batch.sentences)
+            progress(STAGE, done, len(corpus))
 
 
 def left_out(encoding: Encoding) -> Counter[str]:

@@ -131,7 +131,7 @@ def best_heads(scores: Array, root: Array) -> Array:
 
 
 def _greedy(full: Array) -> Array:
-    heads = np.argmax(full, axis=1)
+    heads: Array = np.argmax(full, axis=1)
     heads[0] = -1
     return heads
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -267,6 +267,13 @@ def _told(model: Model, stack: Stack, visit: Visit, wanted: tuple[Layer, ...], i
         if layer in wanted:
             visit(layer, Attended(weights))
     return output
+
+
+@contextmanager
+def ready_to_attend(model: Model) -> Iterator[None]:
+    """Inside the block `attend` needs no preparation of its own: worth it where many passes follow each other."""
+    with _ours(model) if looked_up_by_name(model) else nullcontext():
+        yield
 
 
 @contextmanager
