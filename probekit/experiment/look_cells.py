@@ -202,11 +202,12 @@ def _selective(cell: LookCell) -> Kept:
     from probekit.geometry.neuron_selectivity import neuron_selectivity
 
     given = cell.analysis
+    named = list(dict.fromkeys(neuron.rpartition(":")[0] for neuron in given.neurons))
     found = neuron_selectivity(
         cell.live(),
         read_once(cell.corpus),
         load_task(cell.asked),
-        _blocks(cell),
+        named or _blocks(cell),
         given.neuron_site,
         twins=1 if cell.model.twins else 0,
         pool=given.pool,
