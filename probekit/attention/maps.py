@@ -160,7 +160,8 @@ def read_pieces(
 ) -> Counter[str]:
     """Hand `visit` what every head did (`Attended`, between pieces) with the batch it was done in; else as `read_maps`.
 
-    A decoder's start piece stands in front of the pieces of the batch: its maps have a row and a column more.
+    A decoder's start piece stands in front of the pieces of the batch: its maps have a row and a column more. A pass
+    ends with the last layer asked for, so that no states come to their end.
     """
     found = as_corpus(corpus)
     encoding = _encode(model, found, text_form)
@@ -186,7 +187,7 @@ def read_batches(
         for count, batch in enumerate(piece_batches(model, encoding, corpus, pieces_per_batch)):
             if count % TRIM_EVERY == 0:
                 return_memory()
-            attend(model, batch.ids, None, partial(visit, batch), wanted)
+            attend(model, batch.ids, None, partial(visit, batch), wanted, whole=False)
             done += len(batch.sentences)
             progress(STAGE, done, len(corpus))
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,6 +23,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from probekit.errors import ModelError
 from probekit.glossary import Layer
+from probekit.models.hooks.edit import active_edits
 from probekit.models.hooks.force import suspended
 
 if TYPE_CHECKING:
@@ -71,18 +72,30 @@ def attend(
     layers: str | int | Iterable[int | str] = "all",
     *,
     position_ids: torch.Tensor | None = None,
+    whole: bool = True,
 ) -> None:
     """One pass in which `visit` is handed the attention of each layer asked for, from low to high, as it happens.
 
     ``input_ids`` and ``attention_mask`` are ``[batch, pieces]``, as for `Model.states`. Layers are blocks, ``"1"`` and
     up, in encoder-decoders ``"encoder.1"`` and ``"decoder.1"``: self-attention alone. Nothing is kept between layers
-    where the family looks its attention up by name. Edits in force are in force here.
+    where the family looks its attention up by name. Edits in force are in force here. Without `whole` the pass may end
+    as soon as the last of these layers was seen; where edits are in force it does not.
 
     Raises ModelError where the model gives no attention of this shape, ConfigError on an unknown layer.
     """
     wanted = model.resolve_layers(layers, "heads")
     run = _watched if looked_up_by_name(model) else _told
-    _pass(run, model, input_ids, attention_mask, visit, wanted, position_ids)
+
+    def visit_to_the_last(layer: Layer, attended: Attended) -> None:
+        visit(layer, attended)
+        if layer == wanted[-1]:
+            raise _Enough
+
+    if whole or run is _told or active_edits(model):
+        _pass(run, model, input_ids, attention_mask, visit, wanted, position_ids)
+        return
+    with suppress(_Enough):
+        _pass(run, model, input_ids, attention_mask, visit_to_the_last, wanted, position_ids)
 
 
 def attentions(
@@ -159,6 +172,10 @@ def _same(model: Model, plain: list[torch.Tensor], looked: list[torch.Tensor]) -
                 f"{model.name}: {model.family} gives other states when its attention is looked at (off by {off:.2g} "
                 f"under {model.module.config._attn_implementation!r}); load it with attention='eager'"
             )
+
+
+class _Enough(Exception):
+    """What is left of a pass is of no use."""
 
 
 class _OtherNumber(ModelError):

@@ -21,7 +21,8 @@ from transformers import (
 import probekit as pk
 from probekit.errors import ConfigError, ModelError
 from probekit.models import load_model
-from probekit.models.attention import Attended, attend, attentions
+from probekit.models.attention import Attended, attend, attentions, looked_up_by_name
+from probekit.models.hooks.sites import find_place
 from probekit.models.load import assemble
 from probekit.models.model import Model
 from tests.models.hooks.passes import all_hooks, double, draw, padded, zero_head
@@ -318,3 +319,31 @@ def test_a_model_that_was_loaded_eager_stays_so() -> None:
     ids = draw(model)
     assert torch.equal(attentions(model, ids)["2"], attentions(tiny_model("bert"), ids)["2"])
     assert model.module.config._attn_implementation == "eager"
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_a_pass_may_end_with_the_last_layer_asked_for(kind: str) -> None:
+    """The same weights, nothing above is computed, and nothing is left behind; under an edit the pass is whole."""
+    model = tiny_model(kind)
+    ids = draw(model)
+    layers = [layer for layer in model.resolve_layers("all", "heads") if "decoder" not in layer]
+    by_name = looked_up_by_name(model)
+    reached: list[str] = []
+    last = find_place(model, layers[-1], "hidden")
+    handle = last.module.register_forward_hook(lambda *_: reached.append("end"))
+    before = model.module.config._attn_implementation, all_hooks(model.module)
+    full, short = {}, {}
+    try:
+        attend(model, ids, None, lambda layer, seen: full.update({layer: seen.weights}), layers[:1])
+        assert reached == ["end"]
+        attend(
+            model, ids, None, lambda layer, seen: short.update({layer: seen.weights}), layers[:1], whole=False
+        )
+        assert reached == ["end"] * (1 if by_name else 2)
+        with pk.edit(model, layers[-1], double):
+            attend(model, ids, None, lambda *_: None, layers[:1], whole=False)
+        assert len(reached) == (2 if by_name else 3)
+        assert (model.module.config._attn_implementation, all_hooks(model.module)) == before
+    finally:
+        handle.remove()
+    assert torch.equal(full[layers[0]], short[layers[0]])
