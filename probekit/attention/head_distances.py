@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from probekit.attention.head_plane import HeadDistances, find_clusters
 from probekit.attention.maps import PIECES_PER_BATCH, PieceBatch, Texts, as_corpus, left_out, read_batches
+from probekit.attention.twins import twins_of
 from probekit.errors import ConfigError, DataError
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.scaling import scale_to_plane
 from probekit.models.align import encode
-from probekit.models.twins import random_twins
 
 if TYPE_CHECKING:
     from probekit.data.corpus import Corpus
@@ -80,7 +80,7 @@ def head_distances(
     distance = sums.pairs / sums.n_pieces
     layer_of = np.repeat(np.arange(len(wanted)), n_heads)
     codes, silhouette = find_clusters(distance, clusters)
-    others = _twins(model, twins)
+    others = twins_of(model, twins)
     return HeadDistances(
         layers=wanted,
         distance=distance,
@@ -201,11 +201,3 @@ def _read(
     )
     sums = reader.sums[reader.sums[:, 2] > 0] / np.array([max(within, 1.0), max(between, 1.0), 1.0])
     return _Sums(pairs + pairs.T, sums, reader.n_pieces), dict(left_out(encoding))
-
-
-def _twins(model: Model, twins: int | Sequence[Model]) -> list[Model]:
-    if isinstance(twins, int):
-        if twins < 0:
-            raise ConfigError(f"twins must be 0 or more, not {twins}")
-        return random_twins(model, twins) if twins else []
-    return list(twins)

@@ -20,11 +20,11 @@ from probekit.attention.targets import (
     visible_in,
     with_start,
 )
+from probekit.attention.twins import twins_of
 from probekit.errors import ConfigError, DataError
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.resampling import cluster_bootstrap
 from probekit.models.align import encode
-from probekit.models.twins import random_twins
 
 if TYPE_CHECKING:
     from probekit.data.corpus import Corpus
@@ -95,7 +95,7 @@ def head_statistics(
     """
     texts = as_corpus(corpus)
     wanted = model.resolve_layers(layers, "heads")
-    controls = _twins(model, twins)
+    controls = twins_of(model, twins)
     options = _Options(text_form, pieces_per_batch, progress)
     sums, left = _read(model, texts, wanted, options)
     profile = _profile(sums)
@@ -247,14 +247,6 @@ def _profile(sums: _Sums) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         found: Array = np.where(count[:, None, at] > 0, total[:, :, at] / count[:, None, at], np.nan)
     return found
-
-
-def _twins(model: Model, twins: int | Sequence[Model]) -> list[Model]:
-    if isinstance(twins, int):
-        if twins < 0:
-            raise ConfigError(f"twins must be 0 or more, not {twins}")
-        return random_twins(model, twins) if twins else []
-    return list(twins)
 
 
 def _twin_values(

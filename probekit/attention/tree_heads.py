@@ -68,9 +68,9 @@ class TreeHeads:
 
     @property
     def chosen(self) -> tuple[str, int]:
-        """Layer and head (counted from 1) with the highest UUAS on dev; the lowest of equal ones."""
+        """Layer and head (from 0) with the highest UUAS on dev; the lowest of equal ones."""
         layer, head = _choose(self.dev)
-        return self.layers[layer], head + 1
+        return self.layers[layer], head
 
     def scores(self, split: str = "dev") -> Array:
         """UUAS of every head, float64 ``[layers, heads]``; the maximum over them is biased upwards."""
@@ -90,9 +90,9 @@ class TreeHeads:
         layer, head = _choose(self.dev)
         rows = []
         for a, b in np.ndindex(*self.dev.found.shape[1:]):
-            row = replace(base, split="dev", layer=self.layers[a], group=f"head={b + 1}")
+            row = replace(base, split="dev", layer=self.layers[a], group=f"head={b}")
             rows.append(_score(row, self.dev.found[:, a, b], self.dev, self.resamples))
-        own = replace(base, layer=self.layers[layer], group=f"head={head + 1}")
+        own = replace(base, layer=self.layers[layer], group=f"head={head}")
         rivals = [
             (replace(base, control="fixed-offset", method="each word linked with the next"), self.test.chain),
             (replace(base, control="random-tree", method="a random tree, on average"), self.test.chance),
@@ -101,7 +101,7 @@ class TreeHeads:
             a, b = _choose(dev)
             row = replace(
                 base, model=name, model_kind="random", control="random-twin", layer=self.layers[a],
-                group=f"head={b + 1}", seeds=() if seed is None else (("twin", seed),),
+                group=f"head={b}", seeds=() if seed is None else (("twin", seed),),
             )  # fmt: skip
             rivals.append((row, test.found[:, a, b]))
         mine = self.test.found[:, layer, head]
@@ -144,7 +144,7 @@ class TreeHeads:
     @property
     def panels(self) -> list[Panel]:
         """The summary, UUAS of every head on dev, and the chosen head beside its baselines on test."""
-        names = [str(number + 1) for number in range(self.dev.found.shape[2])]
+        names = [str(number) for number in range(self.dev.found.shape[2])]
         labels = {
             "rows": list(self.layers), "columns": names, "row_label": "layer", "column_label": "head",
             "value_label": "UUAS on dev",

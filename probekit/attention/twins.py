@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
 
 def twins_of(model: Model, twins: int | Sequence[Model]) -> list[Model]:
-    """So many twins of a model, or the ones given. Raises ConfigError where one has other layers or heads.
+    """So many twins of a model, or the ones given.
+
+    Raises ConfigError for a negative number, and where a twin has other layers or heads.
 
     >>> [twin.name for twin in twins_of(pk.load_model("demo:minilm"), 1)]
     ['demo:minilm#twin-0']
     """
     if isinstance(twins, int):
+        if twins < 0:
+            raise ConfigError(f"twins must be 0 or more, not {twins}")
         return random_twins(model, twins) if twins else []
     for twin in twins:
         if (twin.layers, twin.n_heads) != (model.layers, model.n_heads):
