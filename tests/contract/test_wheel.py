@@ -74,6 +74,7 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
         "py",
         "typed",
         "toml",
+        "tsv",
         "md",
         "ipynb",
         "css",
