@@ -204,7 +204,7 @@ def attention_map(
     if vectors and level == "word":
         raise ConfigError("queries, keys and values belong to pieces; ask for level='piece'")
     wanted = model.resolve_layers(layers, "heads")
-    chosen = _heads(model, heads)
+    chosen = resolve_heads(model, heads)
     make = _of_words if level == "word" else _of_pieces
     return make(model, text, wanted, chosen, vectors)
 
@@ -286,7 +286,8 @@ def _of_pieces(
     )
 
 
-def _heads(model: Model, heads: Iterable[int] | None) -> list[int]:
+def resolve_heads(model: Model, heads: Iterable[int] | None) -> list[int]:
+    """The numbers of the heads asked for, from low to high; None is all of them. Raises ConfigError."""
     known = model.n_heads
     found = list(range(known)) if heads is None else sorted({int(head) for head in heads})
     if not found or found[0] < 0 or found[-1] >= known:

@@ -21,7 +21,7 @@ from probekit.maths.exact import all_or_none_interval
 from probekit.maths.pairs import mean_draws
 from probekit.maths.resampling import describe_interval, holm, percentile_interval
 from probekit.maths.sign_flips import sign_flip_p
-from probekit.results.formats import format_count, format_interval, format_p, format_score, slug
+from probekit.results.formats import begin_large, format_count, format_interval, format_p, format_score, slug
 from probekit.results.measurement import About, Measurement, tidy
 from probekit.results.panel import Panel
 
@@ -231,7 +231,7 @@ class Analogies:
             Panel("sentence", f"{name}-sentence", "In a sentence", labels={"text": self.summary}),
             Panel(
                 "forest", name, "Analogies by section",
-                f"{self.vectors.how}; bars: 95 % bootstrap over word pairs.".capitalize(),
+                f"{begin_large(self.vectors.how)}; bars: 95 % bootstrap over word pairs.",
                 dict(zip(("value", "low", "high"), values, strict=True)),
                 {"rows": labels, "value_label": "accuracy", "series": series, "range": [0.0, 1.0]},
             ),

@@ -74,7 +74,7 @@ def make_panels(found: Isotropy) -> list[Panel]:
             found, f"{name}-adjusted", "What context leaves alike, less what random words have", "difference",
             {"self_similarity_adjusted": ("self-similarity", "task"),
              "intra_sentence_similarity_adjusted": ("similarity within a sentence", "twin"),
-             "max_explainable_variance_adjusted": ("maximum explainable variance", "control")},
+             "max_explainable_variance_adjusted": ("maximum explainable variance", "control")}, "as random words",
         ),
     ]  # fmt: skip
     scored = np.isfinite(found.by_type).all(axis=0)
@@ -83,7 +83,9 @@ def make_panels(found: Isotropy) -> list[Panel]:
     return panels
 
 
-def _curves(found: Isotropy, name: str, title: str, label: str, shown: dict[str, tuple[str, str]]) -> Panel:
+def _curves(
+    found: Isotropy, name: str, title: str, label: str, shown: dict[str, tuple[str, str]], zero: str = ""
+) -> Panel:
     values = np.array([[tuple(one) for one in found.values[metric]] for metric in shown], dtype=float)
     return Panel(
         "layer-curve", name, f"{title}: {found.about.model}",
@@ -92,8 +94,8 @@ def _curves(found: Isotropy, name: str, title: str, label: str, shown: dict[str,
         f"{OVER_TYPES}.",
         dict(zip(("value", "low", "high"), np.moveaxis(values, 2, 0), strict=True)),
         {"layers": list(found.layers), "x_label": "layer", "y_label": label,
-         "series": [{"name": spoken, "style": style} for spoken, style in shown.values()],
-         "reference": {"value": 0.0, "name": "as random words"}},
+         "series": [{"name": spoken, "style": style} for spoken, style in shown.values()]}
+        | ({"reference": {"value": 0.0, "name": zero}} if zero else {}),
     )  # fmt: skip
 
 

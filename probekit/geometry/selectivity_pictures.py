@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from probekit.results.formats import format_interval, slug
+from probekit.results.formats import begin_large, format_interval, slug
 from probekit.results.panel import Panel
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _forest(found: NeuronSelectivity, name: str) -> Panel:
     what = "size of the rank correlation" if found.numeric else "area under the ROC curve"
     return Panel(
         "forest", f"{name}-best", f"Best single neuron: {found.task}",
-        f"{what.capitalize()} of one neuron's activation on {found.splits[1]}, chosen of {found.n_neurons:,} on "
+        f"{begin_large(what)} of one neuron's activation on {found.splits[1]}, chosen of {found.n_neurons:,} on "
         f"{found.splits[0]}; of the twin its own best. Bars: 95 % over sentences, for the neuron once chosen.",
         {"value": arrays["value"], "low": low, "high": high},
         {"rows": [f"{one.label} ({one.name})" for one in known], "value_label": what, "series": series,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probekit.results.formats import format_count, format_interval, format_score, slug
+from probekit.results.formats import begin_large, format_count, format_interval, format_score, slug
 from probekit.results.measurement import Measurement
 from probekit.results.panel import Panel
 
@@ -110,7 +110,7 @@ def make_panels(found: LayerSimilarity) -> list[Panel]:
     panels = [
         Panel("sentence", f"{name}-sentence", "In a sentence", labels={"text": found.summary}),
         Panel(
-            "heatmap", f"{name}-map", shown, f"{found.method} ({meaning}); {basis}.{null}{crossed}",
+            "heatmap", f"{name}-map", shown, f"{begin_large(found.method)} ({meaning}); {basis}.{null}{crossed}",
             {"value": found.value},
             {"rows": list(found.layers), "columns": list(found.other_layers), "row_label": names[0],
              "column_label": names[1], "value_label": title},

@@ -113,3 +113,12 @@ def slug(*parts: str) -> str:
     """
     short = [part.rstrip("/").rpartition("/")[2][-40:] for part in parts]
     return re.sub(r"[^a-z0-9.]+", "-", "-".join(short).lower()).strip("-.") or "x"
+
+
+def begin_large(text: str) -> str:
+    """The text with a capital in front and the rest as it was: a caption is a sentence, and "ROC" stays large.
+
+    >>> begin_large("area under the ROC curve")
+    'Area under the ROC curve'
+    """
+    return text[:1].upper() + text[1:]
