@@ -31,7 +31,7 @@ class LayerResult:
     word_type, shuffled : (seeds, test units): what probes fitted to control labels predict
     twin : (twins, test units): the task's probe over the random twins
     strength : the regularisation chosen on dev; dev_scores : strength -> dev score (mean over probe seeds)
-    fits : how each fit ended (condition, seed, gradient norm where the probe has one, passes)
+    fits : how each fit ended (condition, seed, gradient norm where the probe has one, passes, whether it converged)
     """
 
     layer: str
@@ -171,4 +171,6 @@ def _ending(fitted: Any, condition: str, seed: int) -> dict[str, Any]:
         value = getattr(fitted, attribute, None)
         if value is not None and np.ndim(value) == 0 and np.isfinite(value):
             ending[attribute.rstrip("_")] = float(value)
+    if getattr(fitted, "converged_", None) is not None:
+        ending["converged"] = bool(fitted.converged_)
     return ending

@@ -48,7 +48,12 @@ class Sweep:
     @property
     def summary(self) -> str:
         """What a paper would write."""
-        return sentence(self.problem, self.scores, self.rows, self.about)
+        text = sentence(self.problem, self.scores, self.rows, self.about)
+        ends = [fit["converged"] for result in self.results for fit in result.fits if "converged" in fit]
+        short = ends.count(False)
+        return (
+            f"{text} {short:,} of {len(ends):,} probes stopped short of their tolerance." if short else text
+        )
 
     def outcomes(self, layer: int | str) -> Outcomes:
         """What happened to every test unit at a layer (first probe seed)."""

@@ -13,6 +13,8 @@ from probekit.estimators.linear import LinearProbe, LinearProbeRegressor
 from probekit.estimators.mlp import MLPProbe, MLPProbeRegressor
 from probekit.probing.layer import LayerResult, probe_layer
 from probekit.probing.problem import ProbeProblem
+from probekit.probing.sweep import assemble
+from probekit.results.measurement import About
 from tests.probing.planted import planted
 
 
@@ -107,3 +109,16 @@ def test_save_and_load(tmp_path: Path) -> None:
         assert np.array_equal(getattr(loaded, name), getattr(result, name))
     assert loaded.strength == result.strength
     assert loaded.fits == result.fits
+
+
+def test_probes_that_stop_short_are_counted_in_the_sentence() -> None:
+    problem, acts, _ = planted()
+    ended, short = (
+        assemble(
+            problem, [probe_layer(probe, problem, acts, layer) for layer in ("1", "2")], About(), resamples=20
+        )
+        for probe in (LinearProbe(), LinearProbe(tol=1e-9, max_iter=1))
+    )
+    assert "stopped short" not in ended.summary
+    n = 2 * (1 + 3 + len(short.results[0].shuffled))  # task and controls at both layers
+    assert short.summary.endswith(f" {n} of {n} probes stopped short of their tolerance.")
