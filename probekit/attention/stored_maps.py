@@ -94,6 +94,7 @@ def store_maps(
             save_bundle(stem, arrays, {"key": key, "ids": ids[first:end], **words})
             done[number] = checksum(bundle_paths(stem)[1])
             ready += sizes[number]
+            del arrays, words  # before the next ones are made
     read = set(ids)
     shards = [{"ids": ids[first:end], "xxh3": sum_} for (first, end), sum_ in zip(cuts, done, strict=True)]
     write_manifest(folder, {
@@ -189,6 +190,9 @@ class StoredMaps:
 
     Iterating gives the `AttentionMap` of one sentence after another. ``sentences`` are the ids of those stored,
     ``unread`` of those without a word that the model reads; ``left_out`` counts words that were not read, by reason.
+
+    >>> pk.StoredMaps.bytes_needed(pk.load_model("demo:minilm"), "The keys are here.", layers=[1, 6])
+    968
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -224,7 +228,7 @@ class StoredMaps:
         return int(plan_maps(model, corpus, level, layers, heads, dtype, text_form).weights.sum())
 
     def of(self, sentence_id: str, layer: int | str, head: int) -> Array:
-        """One map, float32 ``[tokens, tokens]``, rows look; NaN where a word is left out.
+        """One map of n tokens, float32 ``[n, n]``, rows look; NaN where a word is left out.
 
         Raises DataError for a sentence that is not stored, ConfigError for a head that is not, StoreError on damage.
         """
@@ -302,9 +306,9 @@ def open_maps(path: str | Path, corpus: Texts | None = None) -> StoredMaps:
 
     Raises DataError where there are none, StoreError where they are incomplete, damaged, or of another corpus.
 
-    >>> pk.store_maps(pk.load_model("demo:minilm"), ["Keys rust.", "Dogs bark."], "maps", layers=[1]).sentences
+    >>> pk.store_maps(pk.load_model("demo:minilm"), ["Keys rust.", "Dogs bark."], "both", layers=[1]).sentences
     ('1', '2')
-    >>> [found.tokens for found in pk.open_maps("maps")]
+    >>> [found.tokens for found in pk.open_maps("both")]
     [('Keys', 'rust.'), ('Dogs', 'bark.')]
     """
     found = StoredMaps(path)
