@@ -136,7 +136,7 @@ def _carry(panel: Panel, view: str, start: int) -> tuple[dict[str, Any], list[st
     second = 0 if border is None else int((chosen < border).sum())
     told = [
         str(labels.get("note") or ""),
-        told_window(len(names), chosen, len(inside), start, border is not None),
+        told_window(len(names), chosen, len(inside), start, border is not None, gone=_gone(weights)),
         told_heads(kept),
         f"{undefined:,} weights that are not defined are drawn as 0." if undefined else "",
     ]
@@ -155,6 +155,13 @@ def _carry(panel: Panel, view: str, start: int) -> tuple[dict[str, Any], list[st
         data["dim"] = dim
         data |= {name: _whole(array[:, :, chosen], kept, VECTOR_PARTS) for name, array in vectors.items()}
     return data, [line for line in told if line]
+
+
+def _gone(weights: Array) -> float:
+    """The share of weight that goes to what is not drawn, over rows that are defined: whole rows add up to 1."""
+    inside = weights.astype(np.float64).sum(-1)
+    known = inside[np.isfinite(inside)]
+    return float(np.clip(1.0 - known.mean(), 0.0, 1.0)) if known.size else 0.0
 
 
 def _whole(values: Array, kept: Array, parts: int) -> list[list[Any]]:

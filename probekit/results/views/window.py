@@ -110,9 +110,16 @@ def reach(weights: Array, special: Collection[int] = ()) -> Array:
 
 
 def told_window(
-    n_pieces: int, chosen: Array, n_special: int, start: int = 0, two: bool = False, *, verb: str = "Shown"
+    n_pieces: int,
+    chosen: Array,
+    n_special: int,
+    start: int = 0,
+    two: bool = False,
+    *,
+    verb: str = "Shown",
+    gone: float | None = None,
 ) -> str:
-    """The window in a sentence; "" where all pieces are in it.
+    """The window in a sentence; "" where all pieces are in it. ``gone``: the share of weight that leaves it.
 
     >>> told_window(10, np.array([0, 1, 2, 3, 9]), 2)
     'Shown: 5 of 10 pieces: the first 3 of the text and 2 special ones. What goes to the others is not there.'
@@ -125,7 +132,9 @@ def told_window(
     elif two:
         which = f"{len(chosen) - n_special} from the beginnings of the two texts"
     special = f" and {n_special} special {'one' if n_special == 1 else 'ones'}" if n_special else ""
-    return f"{verb}: {len(chosen)} of {n_pieces:,} pieces: {which}{special}. What goes to the others is not there."
+    share = "" if gone is None else f" ({gone:.0%} of all weight of these pieces)"
+    others = f"What goes to the others{share} is not there."
+    return f"{verb}: {len(chosen)} of {n_pieces:,} pieces: {which}{special}. {others}"
 
 
 def told_heads(kept: Array) -> str:

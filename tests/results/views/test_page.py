@@ -180,3 +180,16 @@ def test_another_bertviz_is_not_taken_for_the_known_one(monkeypatch: pytest.Monk
     with pytest.raises(MissingExtra, match=r"built otherwise than that of 1\.4"):
         read_scripts("head")
     read_scripts.cache_clear()
+
+
+def test_the_page_says_how_much_weight_its_own_window_leaves_out() -> None:
+    """A panel that was cut before is cut again by a smaller view: the share is of what is drawn, and not of the panel."""
+    n = 90
+    weights = np.zeros((1, 2, n, n), np.float32)
+    weights[..., :40] = 0.5 / 40  # half of every row lies inside the neuron view's 48 pieces
+    weights[..., 60:] = 0.25 / 30  # a quarter outside, and a quarter outside the panel
+    labels = {"tokens": [f"w{i}" for i in range(n)], "layers": ["1"], "heads": ["0", "1"]}
+    arrays = {"weights": weights, "queries": np.zeros((1, 2, n, 4)), "keys": np.zeros((1, 2, n, 4))}
+    page = view_page(Panel("attention", "long", "Long", "", arrays, labels), "neuron")
+    assert "Shown: 48 of 90 pieces" in page
+    assert "What goes to the others (50% of all weight of these pieces) is not there." in page

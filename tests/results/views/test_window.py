@@ -97,6 +97,9 @@ def test_what_is_left_out_is_told() -> None:
     assert "the first 1 of the text and 1 special one." in told_window(1000, np.arange(2), 1)
     assert told_window(1000, np.arange(2), 1).startswith("Shown: 2 of 1,000 pieces")
     assert "3 of the text from piece 40 on" in told_window(99, np.arange(4), 1, 40)
+    assert "the others (25% of all weight of these pieces) is not" in told_window(
+        9, np.arange(4), 1, gone=0.25
+    )
     assert "3 from the beginnings of the two texts" in told_window(99, np.arange(4), 1, two=True)
     assert told_heads(np.ones((2, 3), bool)) == ""
     assert told_heads(np.eye(2, dtype=bool)).startswith("Carried: 2 of 4 heads")
