@@ -183,7 +183,7 @@ def test_another_bertviz_is_not_taken_for_the_known_one(monkeypatch: pytest.Monk
 
 
 def test_the_page_says_how_much_weight_its_own_window_leaves_out() -> None:
-    """A panel that was cut before is cut again by a smaller view: the share is of what is drawn, and not of the panel."""
+    """A panel cut before is cut again by a smaller view: the share is of what is drawn, not of the panel."""
     n = 90
     weights = np.zeros((1, 2, n, n), np.float32)
     weights[..., :40] = 0.5 / 40  # half of every row lies inside the neuron view's 48 pieces
