@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from probekit.data.read_analogies import Analogy
 from probekit.errors import DataError
 from probekit.geometry.occurrences import EXACT, counted
+from probekit.geometry.stored import check_whole
 from probekit.geometry.word_vectors import WordVectors
 from probekit.glossary import Progress, silent
 from probekit.maths.analogy import RULES, answer
@@ -274,6 +275,8 @@ def analogies(
     >>> found.right.shape
     (5, 2, 1)
     """
+    check_whole(0, seed=seed)
+    check_whole(1, resamples=resamples)
     if not len(vectors.vectors) or not np.linalg.norm(vectors.vectors, axis=1).all():
         raise DataError("a word's vector is 0 and has no direction; leave such words out")
     if len(vectors) < 4 or float(np.ptp(vectors.vectors, axis=0).max()) == 0:

@@ -14,7 +14,7 @@ from probekit.activations.activations import Activations
 from probekit.errors import ConfigError, DataError
 from probekit.geometry.joined_rows import join_rows
 from probekit.geometry.similarity_pictures import number
-from probekit.geometry.stored import about_of, chosen_layers, finite_rows
+from probekit.geometry.stored import about_of, check_most, check_whole, chosen_layers, finite_rows
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.grouped_moments import GroupedRows, sentence_groups
 from probekit.maths.intrinsic import (
@@ -161,6 +161,8 @@ def intrinsic_dimension(
     >>> [bool(3 < one.value < 384) for one in found.values["two_nn"]]
     [True, True]
     """
+    check_whole(0, seed=seed, groups=groups)
+    check_most(max_rows)
     if not 0 <= discard < 1:
         raise ConfigError(f"discard must be a share from 0 to below 1; got {discard!r}")
     if groups < 5:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from probekit.activations.activations import Activations
 from probekit.errors import ConfigError, DataError
 from probekit.geometry.isotropy_pictures import make_panels, make_rows, sentence
-from probekit.geometry.stored import about_of, chosen_layers
+from probekit.geometry.stored import about_of, check_most, check_whole, chosen_layers
 from probekit.geometry.word_rows import LayerRows, WordRows
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.cosines import cosine_parts, cosines_by_kind
@@ -124,6 +124,8 @@ def isotropy(
     >>> bool(first > last)
     True
     """
+    check_whole(0, seed=seed)
+    check_most(max_rows)
     if min_sentences < 2:
         raise ConfigError(
             f"min_sentences must be at least 2, since occurrences are compared; got {min_sentences}"

@@ -15,6 +15,7 @@ from probekit.errors import ConfigError, did_you_mean
 from probekit.geometry.compared_layers import compare_cells, shuffles
 from probekit.geometry.joined_rows import join_rows
 from probekit.geometry.similarity_measures import (
+    MEASURES,
     MOST_ROWS,
     SYMMETRIC,
     MeasureName,
@@ -23,7 +24,7 @@ from probekit.geometry.similarity_measures import (
     make_measure,
 )
 from probekit.geometry.similarity_pictures import make_panels, make_rows, sentence
-from probekit.geometry.stored import about_of, chosen_layers
+from probekit.geometry.stored import about_of, check_most, check_whole, chosen_layers
 from probekit.glossary import Layer, Progress, silent
 from probekit.results.measurement import About, Measurement, tidy
 from probekit.results.panel import Panel
@@ -156,8 +157,9 @@ def similarity(
     >>> bool(found.low[0, 1] < found.value[0, 1] < found.high[0, 1])
     True
     """
-    told = measure_options(seed, options)
-    check_measure(measure)
+    for side in (acts, other):
+        check_side(side)
+    told = check_asked(measure, max_rows, permutations, seed, options)
     joined = join_rows(acts, other)
     joined = joined.sample(MOST_ROWS[measure] if max_rows == 0 else max_rows, seed)
     second = acts if other is None else other
@@ -197,6 +199,29 @@ def similarity(
         len(joined), joined.sentences, joined.left_out, joined.of, joined.unit, one_model, seed, reasons,
         about or about_of(acts),
     )  # fmt: skip
+
+
+def check_side(side: Any) -> None:
+    """Raises ConfigError for what is no extraction, such as a measure in the place of the other model."""
+    if side is None or (hasattr(side, "layers") and hasattr(side, "index")):
+        return
+    if isinstance(side, str) and side in MEASURES:
+        raise ConfigError(
+            f"the second argument is the other model's activations; name the measure: measure={side!r}"
+        )
+    raise ConfigError(f"similarity compares activations (of pk.extract); got {side!r:.60}")
+
+
+def check_asked(
+    measure: str, max_rows: int | None, permutations: int, seed: int, options: Mapping[str, Any]
+) -> Options:
+    """What a measure is told by name. Raises ConfigError for unknown names and for numbers out of range."""
+    check_whole(0, permutations=permutations, seed=seed)
+    if max_rows != 0 or isinstance(max_rows, bool):
+        check_most(max_rows)
+    told = measure_options(seed, options)
+    check_measure(measure)
+    return told
 
 
 def measure_options(seed: int, options: Mapping[str, Any]) -> Options:

@@ -14,8 +14,8 @@ from probekit.activations.activations import Activations
 from probekit.errors import ConfigError, did_you_mean
 from probekit.geometry.compared_layers import Compared, compare_cells, shuffles
 from probekit.geometry.joined_rows import JoinedRows, join_rows
-from probekit.geometry.layer_similarity import measure_options
-from probekit.geometry.similarity_measures import MOST_ROWS, MeasureName, check_measure, make_measure
+from probekit.geometry.layer_similarity import check_asked, check_side
+from probekit.geometry.similarity_measures import MOST_ROWS, MeasureName, make_measure
 from probekit.geometry.similarity_pictures import TITLES, number
 from probekit.geometry.stored import about_of, chosen_layers
 from probekit.glossary import Layer, Progress, silent
@@ -183,9 +183,12 @@ def model_similarity(
     >>> found.pairs, found.value.shape
     ((('demo:minilm#twin-1', 'demo:minilm#twin-2'),), (1, 2))
     """
-    told = measure_options(seed, options)
-    check_measure(measure)
+    told = check_asked(measure, max_rows, permutations, seed, options)
+    if not isinstance(models, Mapping):
+        raise ConfigError(f"give models by name, {{name: activations}}; got {type(models).__name__}")
     names = list(models)
+    for one in models.values():
+        check_side(one)
     if len(names) < 2:
         raise ConfigError(f"give at least two models by name, {{name: activations}}; got {names}")
     if reference is not None and reference not in models:

@@ -21,6 +21,7 @@ from probekit.data.units import Units
 from probekit.errors import ConfigError, DataError, did_you_mean
 from probekit.geometry.neuron_activity import as_twins
 from probekit.geometry.selective import Best, Choice, NeuronSelectivity, choose_best, report_on
+from probekit.geometry.stored import check_whole
 from probekit.geometry.word_numbers import NUMBERS, WordFunction, as_task
 from probekit.glossary import SPLITS, Progress, silent
 from probekit.maths.rank_effects import Target
@@ -86,7 +87,14 @@ def neuron_selectivity(
     >>> [best.label for best in found.best]
     ['Plur', 'Sing']
     """
-    _check(choose, report, min_count, most, permutations)
+    _check(choose, report)
+    for least, told in (
+        (0, {"permutations": permutations, "seed": seed}),
+        (1, {"resamples": resamples}),
+        (2, {"min_count": min_count}),
+        (10, {"most": most}),
+    ):
+        check_whole(least, **told)
     others = as_twins(model, twins)
     if not corpus.n_words:
         raise DataError(f"corpus {corpus.name!r} has no word to read; give texts with words in them")
@@ -132,7 +140,7 @@ def neuron_selectivity(
     )  # fmt: skip
 
 
-def _check(choose: str, report: str, min_count: int, most: int, permutations: int) -> None:
+def _check(choose: str, report: str) -> None:
     for split in (choose, report):
         if split not in SPLITS:
             raise ConfigError(f"no split {split!r}; {did_you_mean(str(split), SPLITS)}")
@@ -141,13 +149,6 @@ def _check(choose: str, report: str, min_count: int, most: int, permutations: in
             f"neurons are chosen and reported on {choose!r}: the best of many is too good where it was chosen; "
             "report on another split"
         )
-    for name, value, least in (
-        ("min_count", min_count, 2),
-        ("most", most, 10),
-        ("permutations", permutations, 0),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ConfigError(f"{name} must be a whole number from {least} on; got {value!r}")
 
 
 def _units(task: Task, corpus: Corpus) -> Units:

@@ -14,7 +14,7 @@ from probekit.activations.activations import Activations
 from probekit.errors import ConfigError, DataError
 from probekit.geometry.joined_rows import join_rows
 from probekit.geometry.similarity_pictures import number
-from probekit.geometry.stored import about_of, chosen_layers, finite_rows
+from probekit.geometry.stored import about_of, check_most, check_whole, chosen_layers, finite_rows
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.cosines import cosine_parts, sums_by, unit_rows
 from probekit.maths.grouped_moments import sentence_groups
@@ -193,6 +193,8 @@ def outlier_dimensions(
     >>> bool(0 < found.share.value < 1), len(found.top)
     (True, 3)
     """
+    check_whole(0, seed=seed, top=top)
+    check_most(max_rows)
     if not bound > 0 or not 1 <= top < acts.dim:
         raise ConfigError(
             f"bound must be above 0 and top from 1 to {acts.dim - 1}; got bound={bound!r}, top={top!r}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from probekit.errors import ConfigError, DataError
 from probekit.geometry.occurrences import Occurrences, about_of, counted, layers_of, occurrences, share_of
 from probekit.geometry.reduce import NAMES, check_method, perplexity_for, reduce
+from probekit.geometry.stored import check_whole
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.planes import Faith, faith, lay_over, same_label_chance, same_label_share
 from probekit.results.formats import format_count, format_interval, format_percent, format_score, slug
@@ -241,6 +242,8 @@ def project(
     check_method(method)
     if metric not in ("euclidean", "cosine"):
         raise ConfigError(f"no metric {metric!r}; use 'euclidean' or 'cosine'")
+    check_whole(0, seed=seed, points=points, neighbours=neighbours)
+    check_whole(1, resamples=resamples)
     if neighbours < 1 or points < 3 or not perplexity > 0:
         raise ConfigError(
             f"a plane needs neighbours >= 1, points >= 3 and perplexity > 0; got {neighbours}, {points}, {perplexity}"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 STAGE = "neurons (layers)"
+LEVEL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -327,8 +328,12 @@ class NeuronSelectivity:
         )
         tested = [one for one in self.best if one.p_adjusted is not None]
         if len(tested) > 1:
-            beat = sum((one.p_adjusted or 0.0) < 0.05 for one in tested)
-            text += f" {beat} of {len(tested)} have a neuron beyond the permuted maximum (p below 0.05)."
+            if 1 / (self.permutations + 1) >= LEVEL:
+                least = format_p(1 / (self.permutations + 1))
+                counted = f"{self.permutations} permutation{'s' if self.permutations != 1 else ''}"
+                return f"{text} p cannot fall below {least} with {counted}; take more."
+            beat = sum((one.p_adjusted or 0.0) < LEVEL for one in tested)
+            text += f" {beat} of {len(tested)} have a neuron beyond the permuted maximum (p below {LEVEL})."
         return text
 
     @cached_property

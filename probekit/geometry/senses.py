@@ -13,6 +13,7 @@ from probekit.data.read_contexts import SENSE
 from probekit.errors import DataError, StoreError
 from probekit.geometry.occurrences import Occurrences, about_of, counted, layers_of, occurrences
 from probekit.geometry.sense_rows import ALIKE, PAIRS, LayerSenses, SenseSeparation
+from probekit.geometry.stored import check_whole
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.pairs import apart, apart_by_chance, apart_draws
 from probekit.results.measurement import About
@@ -62,6 +63,8 @@ def sense_separation(
     >>> found.part("3").found.area > 0.6
     True
     """
+    check_whole(0, permutations=permutations, seed=seed)
+    check_whole(1, items=items, resamples=resamples)
     chosen = layers_of(acts, layers)
     every = occurrences(acts, task, split=split)
     words = every.draw(items, seed=seed)

@@ -16,11 +16,27 @@ from probekit.results.measurement import About
 Array = NDArray[Any]
 
 
+def check_whole(least: int, **numbers: Any) -> None:
+    """Raises ConfigError, naming it, for a number that is no whole number from `least` on.
+
+    >>> check_whole(0, permutations=0, seed=3)
+    """
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise ConfigError(f"{name} must be a whole number from {least} on; got {value!r}")
+
+
+def check_most(most: Any) -> None:
+    """Raises ConfigError for a `max_rows` that is neither None (all rows) nor a whole number from 1 on."""
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1):
+        raise ConfigError(f"max_rows must be a whole number from 1 on, or None for all rows; got {most!r}")
+
+
 def chosen_layers(acts: Activations, layers: str | int | Iterable[int | str]) -> tuple[Layer, ...]:
-    """The layers asked for, each of which must be stored. Raises ConfigError.
+    """The layers asked for, from low to high; each must be stored. Raises ConfigError.
 
     >>> acts = pk.extract(pk.load_model("demo:minilm"), pk.generate_corpus(2, 1, 1), layers=[0, 1])
-    >>> chosen_layers(acts, "all"), chosen_layers(acts, 1)
+    >>> chosen_layers(acts, [1, 0]), chosen_layers(acts, 1)
     (('0', '1'), ('1',))
     """
     if layers == "all":
@@ -32,7 +48,7 @@ def chosen_layers(acts: Activations, layers: str | int | Iterable[int | str]) ->
             raise ConfigError(f"layer {name!r} is not stored here; {did_you_mean(name, acts.layers)}")
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"layers must be named once each, at least one; got {list(names)}")
-    return names
+    return tuple(layer for layer in acts.layers if layer in names)
 
 
 def about_of(acts: Activations) -> About:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from probekit.data.read_wic import WordPairs
 from probekit.errors import DataError, StoreError
 from probekit.geometry.occurrences import about_of, counted, layers_of, rows_of, share_of
+from probekit.geometry.stored import check_whole
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.pairs import apart_draws
 from probekit.maths.ranks import auc, auc_interval
@@ -319,6 +320,8 @@ def word_in_context(
     >>> pk.word_in_context(pk.extract(pk.load_model("demo:minilm"), corpus), pairs).layer is None
     True
     """
+    check_whole(0, seed=seed)
+    check_whole(1, resamples=resamples)
     chosen = layers_of(acts, layers)
     for one in (acts, *twins):
         if (

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from probekit.data.sentence import Sentence
 from probekit.errors import ConfigError, DataError, ModelError
 from probekit.geometry.occurrences import about_of, layers_of
+from probekit.geometry.stored import check_whole
 from probekit.glossary import Layer
 from probekit.models.align import encode
 from probekit.results.measurement import About
@@ -118,6 +119,7 @@ def average_vectors(
     >>> average_vectors(acts, 3).vectors.shape[1]
     384
     """
+    check_whole(0, minimum=minimum)
     (name,) = layers_of(acts, layer)
     corpus = acts.corpus
     if corpus is None or acts.recipe["unit"] != "word" or minimum < 1:

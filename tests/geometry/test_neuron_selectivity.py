@@ -198,3 +198,11 @@ def test_a_number_that_position_tells_is_not_scored_given_position() -> None:
     assert plain.reported is not None
     assert partial.reported is None
     assert partial.reason == "position is known from position"
+
+
+def test_too_few_permutations_say_so_instead_of_counting(depth: NeuronSelectivity) -> None:
+    few = replace(depth, permutations=19, best=tuple(replace(b, p=0.05, p_adjusted=0.05) for b in depth.best))
+    assert "p cannot fall below 0.050 with 19 permutations" in few.summary
+    assert "0 of 2" not in few.summary
+    assert "2 of 2 have a neuron" in replace(depth, permutations=20).summary
+    assert "with 1 permutation;" in replace(depth, permutations=1).summary
