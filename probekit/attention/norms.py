@@ -53,7 +53,7 @@ def norm_maps(
     """
     wanted = encoder_layers(model, layers)
     projections = {layer: output_projection(model, layer) for layer in wanted}
-    heads = ("all",) if together else tuple(str(number + 1) for number in range(model.n_heads))
+    heads = ("all",) if together else tuple(str(number) for number in range(model.n_heads))
 
     def compute(batch: PieceBatch) -> torch.Tensor:
         found: list[torch.Tensor] = []

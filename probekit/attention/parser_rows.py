@@ -214,7 +214,7 @@ class AttentionParser:
     def _weights_panel(self, way: int) -> Panel:
         seen = "of a word on its head" if way == 0 else "of a head on its dependent"
         labels = {
-            "rows": list(self.layers), "columns": [str(n + 1) for n in range(self.weights.shape[2])],
+            "rows": list(self.layers), "columns": [str(head) for head in range(self.weights.shape[2])],
             "row_label": "layer", "column_label": "head", "value_label": "number learned",
         }  # fmt: skip
         caption = (

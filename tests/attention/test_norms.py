@@ -60,9 +60,19 @@ def test_rows_of_a_joint_map_in_parts_are_the_same(monkeypatch: pytest.MonkeyPat
 def test_heads_and_layers_are_named() -> None:
     found = pk.norm_maps(tiny_model("bert"), [TEXT, "a dog"])
     assert found.layers == ("1", "2")
-    assert found.heads == ("1", "2")
-    assert {row.group for row in found.rows} == {"head=1", "head=2"}
+    assert found.heads == ("0", "1")
+    assert {row.group for row in found.rows} == {"head=0", "head=1"}
     assert found.map("1", text=1).shape == (2, 2, 2)
+
+
+def test_heads_have_the_names_that_other_analyses_give_them() -> None:
+    model = tiny_model("bert")
+    found = pk.norm_maps(model, TEXT)
+    statistics = pk.head_statistics(model, TEXT)
+    groups = {row.group for row in statistics.rows if row.group}
+    assert {row.group for row in found.rows} == groups
+    assert found.heads == tuple(statistics.panels[0].labels["columns"])
+    assert found.heads == tuple(map(str, pk.attention_map(model, TEXT).heads))
 
 
 def test_an_edit_of_heads_is_not_measured_wrongly() -> None:

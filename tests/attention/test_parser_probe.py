@@ -198,6 +198,7 @@ def test_whole_way_with_a_twin(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.sentences["train"] == 8
     assert found.n_words - len(sentences[0]) == found.n_punctuation == 4
     assert found.weights.shape == (2, 2, 2)
+    assert found.panels[-1].labels["columns"] == ["0", "1"]  # as everywhere
     assert [row.control for row in found.rows if row.metric == "uas"].count("random-twin") == 4
     differences = [row for row in found.rows if row.metric == "uas_difference"]
     assert len(differences) == 5
