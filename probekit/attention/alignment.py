@@ -121,6 +121,12 @@ class HeadAlignment:
         return found | {f"{name} holm": holm(p) for name, p in found.items()}
 
     @property
+    def too_few_permutations(self) -> bool:
+        """Whether so few permutations were made that the smallest p they can give, 1 / (permutations + 1), is not
+        below 0.05: nothing can be significant then."""
+        return 1 / (self.permutations + 1) >= LEVEL
+
+    @property
     def significant(self) -> Array:
         """bool [results]: above the offset with Holm-corrected p < 0.05, and the permutation p below 0.05."""
         above = np.array([_gain(one).mean() > 0 for one in self.results], bool)

@@ -35,6 +35,8 @@ def sentence(found: HeadAlignment) -> str:
         f"({format_count(found.comparisons)} accuracies on {dev}); the best head of each is reported on {test}. "
     )
     number = int(found.significant.sum())
+    if found.too_few_permutations:
+        return f"{text}{too_few(found.permutations)}.{_scarce(found)}"
     if not number:
         return text + (
             "No head beats the baselines: none is above the best fixed offset (Holm-corrected p < 0.05) and above what "
@@ -60,6 +62,17 @@ def sentence(found: HeadAlignment) -> str:
         + "."
         + _scarce(found)
     )
+
+
+def too_few(permutations: int) -> str:
+    """That nothing could have been significant, in a sentence without its full stop.
+
+    >>> from probekit.attention.alignment_pictures import too_few
+    >>> too_few(19)
+    '19 permutations are too few to show anything: the smallest p they can give is 0.050; make at least 20'
+    """
+    made = f"{permutations} permutation{'s are' if permutations != 1 else ' is'} too few to show anything"
+    return f"{made}: the smallest p they can give is {1 / (permutations + 1):.3f}; make at least 20"
 
 
 def make_panels(found: HeadAlignment) -> list[Panel]:

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 @click.option("--layers", default="all", show_default=True, help="all, or names separated by commas: 1,3.")
 @click.option("--min-arcs", default=50, show_default=True, help="Words that make a relation frequent.")
 @click.option(
-    "--permutations", default=999, show_default=True, help="Permutations of the maximum over heads."
+    "--permutations",
+    type=click.IntRange(min=20),
+    default=999,
+    show_default=True,
+    help="Permutations of the maximum over heads.",
 )
 @click.option("--twins", default=3, show_default=True, help="Random twins of the model.")
 @click.option("--statistics/--no-statistics", default=True, show_default=True,

@@ -179,12 +179,15 @@ def _options(cell: AttendCell) -> dict[str, Any]:
 
 def _aligned(found: HeadAlignment, n: int) -> Kept:
     """The alignment with the heads to ablate: of each set of links the best on dev, significant or not."""
+    from probekit.attention.alignment_pictures import too_few
     from probekit.results.formats import format_score
 
     heads = []
     for result, significant in zip(found.results, found.significant.tolist(), strict=True):
         way = f"{result.direction}: " if result.direction else ""
         verdict = "above the offset and chance" if significant else "not above both the offset and chance"
+        if found.too_few_permutations:
+            verdict = too_few(found.permutations)
         offset = format_score(float(result.offset_hits.mean()))
         told = f"{way}{format_score(result.accuracy)} of test links, fixed offset {offset}, {verdict}"
         heads += [

@@ -41,7 +41,9 @@ class AttendPlan(Strict):
     layers: Literal["all"] | list[int | str] = "all"
     offsets: int = Field(default=10, ge=1, description="fixed offsets compared with reach so far either way")
     min_arcs: int = Field(default=50, ge=1)
-    permutations: int = Field(default=999, ge=19)
+    permutations: int = Field(
+        default=999, ge=20, description="with fewer than 20 no p is below 0.05, so nothing can be shown"
+    )
     statistics: bool | list[str] = Field(default=True, description="whether, or which have a map on the page")
     distances: bool = False
     trees: bool = False

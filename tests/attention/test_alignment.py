@@ -9,6 +9,7 @@ import pytest
 
 from probekit.attention.alignment import HeadAlignment, LinkResult
 from probekit.attention.head_null import MaximumNull
+from probekit.experiment import attend_cells
 from probekit.maths.resampling import paired_difference
 from probekit.report.plot import plot
 from probekit.results.measurement import About
@@ -118,6 +119,26 @@ def test_no_head_is_said_plainly() -> None:
     assert none.summary.endswith("1 more could not be scored: no word of test is x.")
     assert not any("followers" in panel.name for panel in none.panels)
     assert none.rows[-1].reason == "no word of test is x"
+
+
+@pytest.mark.parametrize("permutations", [1, 19])
+def test_so_few_permutations_that_nothing_can_be_shown_are_told(permutations: int) -> None:
+    smallest = MaximumNull(0.7, np.full(permutations, 0.2), 1 / (permutations + 1))
+    one = alignment(result("punct", "dependent", 40, 4, null=smallest), permutations=permutations)
+    assert not one.significant.any()
+    assert "No head beats" not in one.summary
+    assert "too few to show anything" in one.summary
+    assert "make at least 20" in one.summary
+    [told] = [found["told"] for found in attend_cells._aligned(one, 1).facts["found"]]
+    assert "too few to show anything" in told
+    assert "not above" not in told
+
+
+def test_twenty_permutations_can_show_something() -> None:
+    smallest = MaximumNull(0.7, np.full(20, 0.2), 1 / 21)
+    one = alignment(result("punct", "dependent", 40, 4, null=smallest), permutations=20)
+    assert one.significant.all()
+    assert "too few" not in one.summary
 
 
 def test_without_twins_nothing_is_said_of_them() -> None:

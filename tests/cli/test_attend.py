@@ -42,7 +42,7 @@ def test_every_option_reaches_the_run(tmp_path: Path, data: Path, capsys: pytest
     (tmp_path / "small.toml").write_text(SUITE)
     command = (
         "attend", "--data", data, "--model", tiny_lm_folder("gpt2"), "--relation", "det", "--direction", "dependent",
-        "--layers", "1", "--permutations", 19, "--twins", 0, "--no-statistics", "--judge", tmp_path / "small.toml",
+        "--layers", "1", "--permutations", 20, "--twins", 0, "--no-statistics", "--judge", tmp_path / "small.toml",
         "--heads", 2, "--ablate", "zero", "--random-draws", 1, "--bos", "without", "--min-arcs", 3,
         "--device", "cpu", "--runs", tmp_path / "runs", "--html", tmp_path / "page.html",
     )  # fmt: skip
@@ -51,7 +51,7 @@ def test_every_option_reaches_the_run(tmp_path: Path, data: Path, capsys: pytest
     found = Run(told["run"])
     [analysis] = found.info["plan"]["analysis"]
     wanted = {
-        "kind": "attend", "relations": ["det"], "directions": ["dependent"], "layers": ["1"], "permutations": 19,
+        "kind": "attend", "relations": ["det"], "directions": ["dependent"], "layers": ["1"], "permutations": 20,
         "statistics": False, "heads": 2, "ablate": "zero", "random_draws": 1, "bos": "without", "min_arcs": 3,
         "trees": False, "distances": False, "parser": False,
     }  # fmt: skip
@@ -70,7 +70,7 @@ def test_every_option_reaches_the_run(tmp_path: Path, data: Path, capsys: pytest
 def test_a_view_is_one_page(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = (
         "attend", "--data", data, "--model", tiny_folder("bert"), "--relation", "det", "--twins", 0,
-        "--permutations", 19, "--no-statistics", "--view", "The keys </script> are here.",
+        "--permutations", 20, "--no-statistics", "--view", "The keys </script> are here.",
         "--html", tmp_path / "view.html", "--runs", tmp_path / "runs",
     )  # fmt: skip
     assert run(*command) == 0
@@ -87,7 +87,7 @@ def test_links_need_no_relation(tmp_path: Path, capsys: pytest.CaptureFixture[st
     write_conllu(corpus, tmp_path / "agreement.conllu")
     command = (
         "attend", "--data", tmp_path / "agreement.conllu", "--model", tiny_folder("bert"), "--link", "target-1:subject",
-        "--no-statistics", "--twins", 0, "--permutations", 19, "--runs", tmp_path / "runs",
+        "--no-statistics", "--twins", 0, "--permutations", 20, "--runs", tmp_path / "runs",
     )  # fmt: skip
     code = run(*command, "--json")
     told = capsys.readouterr()
@@ -108,6 +108,7 @@ def test_what_is_wrong_is_told(tmp_path: Path, data: Path, capsys: pytest.Captur
         (("--judge", "agreemnt"), "did you mean 'agreement'"),
         (("--judge", "agreement"), "has no language-model head"),
         (("--layers", "9", "--no-statistics"), "has no layer '9'"),
+        (("--permutations", "19"), "19 is not in the range x>=20"),
     ]:
         assert run(*command, *more) in (1, 2)
         assert message in capsys.readouterr().err

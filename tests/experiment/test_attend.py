@@ -37,7 +37,7 @@ views = ["the keys laugh ."]
 suites = ["small.toml"]
 heads = 1
 random_draws = 2
-permutations = 19
+permutations = 20
 bootstrap = 100
 {more}
 """
@@ -179,6 +179,7 @@ def test_what_is_wrong_is_told_before_a_model_is_read(tmp_path: Path) -> None:
         ({"relations": "relations = []", "links": ""}, ConfigError, "name relations or links to find them by"),
         ({"suites": 'suites = ["agreemnt"]'}, ConfigError, "did you mean 'agreement'"),
         ({"heads": "heads = 0"}, ConfigError, "heads"),
+        ({"permutations": "permutations = 19"}, ConfigError, "permutations.*greater than or equal to 20"),
         ({"directions": 'directions = ["up"]'}, ConfigError, "directions"),
     ]:  # fmt: skip
         with pytest.raises(error, match=message):
