@@ -94,15 +94,35 @@ def stem(path: Path) -> str:
 
 
 def common_name(files: Sequence[Path]) -> str:
-    """What the names of several files share, as a name for their corpus; else the first file's.
+    """What several files are called without their split, or what their names share, as a name for their corpus.
 
-    >>> common_name([Path("en_ewt-ud-dev.conllu"), Path("en_ewt-ud-train.conllu")])
+    Files named by nothing but their split are called by their folder; where that says nothing either, by the first.
+
+    >>> common_name([Path("en_ewt-ud-test.conllu"), Path("en_ewt-ud-train.conllu")])
     'en_ewt-ud'
+    >>> common_name([Path("host/dev.conllu"), Path("host/train.conllu")])
+    'host'
     """
+    if len(files) == 1:
+        return stem(files[0])
+    bare = [_without_split(stem(path)) for path in files]
+    if len(set(bare)) == 1 and re.search(r"[^\W\d_]", bare[0] or ""):
+        return str(bare[0])
     letters = zip(*(stem(path) for path in files), strict=False)
     same = itertools.takewhile(lambda column: len(set(column)) == 1, letters)
     shared = "".join(column[0] for column in same).rstrip("-_. ")
-    return shared if len(shared) > 1 else stem(files[0])
+    if len(shared) > 1:
+        return shared
+    folders = {path.absolute().parent.name for path in files}
+    return folders.pop() if None not in bare and len(folders) == 1 and "" not in folders else stem(files[0])
+
+
+def _without_split(name: str) -> str | None:
+    """The name without the word that says its split; None where no word does."""
+    for word in reversed(list(re.finditer(r"[a-z]+", name, re.IGNORECASE))):
+        if word[0].lower() in _SPLIT_WORDS:
+            return (name[: word.start()].rstrip("-_. ") + name[word.end() :]).strip("-_. ")
+    return None
 
 
 def split_of(path: Path, split: str | None = None, *, special: dict[str, str] | None = None) -> str:
