@@ -47,6 +47,14 @@ def demo_folder(name: str) -> tuple[Path, str]:
     return folder, f"{DISTRIBUTION} {version}"
 
 
+def refuse_revision(name: str, asked: str | None, installed: str) -> None:
+    """Raise ConfigError where another revision of a demo model is asked for than the one that is installed."""
+    if name.startswith(PREFIX) and asked not in (None, installed):
+        raise ConfigError(
+            f"{name} comes with its package and has one revision ({installed}); got {asked!r}: leave the revision out"
+        )
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

