@@ -137,6 +137,32 @@ def relation_names(corpus: Corpus) -> Counter[str]:
     return Counter(name for _, _, _, name in _arcs(corpus))
 
 
+def check_splits(corpus: Corpus, choose: str, report: str) -> tuple[str, str]:
+    """The two splits. Raises ConfigError where they are one, DataError where the corpus lacks either."""
+    if choose == report:
+        raise ConfigError(f"heads chosen and reported in one split ({choose}) are flattered; name two splits")
+    for split in (choose, report):
+        if split not in corpus.sizes or not split:
+            raise DataError(
+                f"corpus {corpus.name!r} has no split {split!r}: heads are chosen in one and reported in another; "
+                f"{did_you_mean(split, corpus.splits)}, or split it anew (`corpus.split_by`)"
+            )
+    return choose, report
+
+
+def frequent_relations(corpus: Corpus, split: str, min_arcs: int) -> list[str]:
+    """The relations with at least `min_arcs` words in a split. Raises DataError where there is none."""
+    counts = relation_names(corpus.split(split))
+    names = sorted(name for name, n in counts.items() if n >= min_arcs)
+    if not names:
+        most = max(counts.values(), default=0)
+        raise DataError(
+            f"corpus {corpus.name!r}: no relation has {min_arcs} words in {split} (at most {most}); lower min_arcs or "
+            "name relations"
+        )
+    return names
+
+
 def relation_links(corpus: Corpus, relation: str = ALL, direction: str = "dependent") -> Links:
     """The dependency arcs of one relation, or of ``"all"``, as links.
 

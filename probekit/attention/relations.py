@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from probekit.attention.alignment import HeadAlignment, LinkResult
 from probekit.attention.head_null import maximum_null
-from probekit.attention.links import ALL, DIRECTIONS, Links, relation_names, relations_links
+from probekit.attention.links import ALL, DIRECTIONS, Links, check_splits, frequent_relations, relations_links
 from probekit.attention.maps import PIECES_PER_BATCH
 from probekit.attention.most_attended import MostAttended, most_attended
 from probekit.attention.offsets import best_offset, check_offsets, offset_hits
 from probekit.attention.twins import twins_of
 from probekit.data.corpus import Corpus
-from probekit.errors import ConfigError, DataError, did_you_mean
+from probekit.errors import ConfigError, DataError
 from probekit.glossary import Progress, silent
 from probekit.models.twins import random_twin
 from probekit.results.measurement import About
@@ -58,20 +58,13 @@ def align_heads(
     directions = (directions,) if isinstance(directions, str) else tuple(dict.fromkeys(directions))
     if not directions:
         raise ConfigError(f"no direction to follow relations in; choose from {', '.join(DIRECTIONS)}")
-    choose, _ = _splits(corpus, options.get("choose", "dev"), options.get("report", "test"))
+    choose, _ = check_splits(corpus, options.get("choose", "dev"), options.get("report", "test"))
     if relation != FREQUENT:
         names = [relation] if isinstance(relation, str) else list(dict.fromkeys(relation))
         if not names:
             raise ConfigError(f"no relation was asked for; give names, {ALL!r} or {FREQUENT!r}")
         return align_links(model, corpus, relations_links(corpus, names, directions), **options)
-    counts = relation_names(corpus.split(choose))
-    names = sorted(name for name, n in counts.items() if n >= min_arcs)
-    if not names:
-        most = max(counts.values(), default=0)
-        raise DataError(
-            f"corpus {corpus.name!r}: no relation has {min_arcs} words in {choose} (at most {most}); lower min_arcs or "
-            "name relations"
-        )
+    names = frequent_relations(corpus, choose, min_arcs)
     links = relations_links(corpus, [ALL, *names], directions)
     return align_links(model, corpus, links, **{"skip_scarce": True, **options})
 
@@ -129,7 +122,7 @@ def align_links(
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ConfigError(f"{name} must be a whole number from {least} on; got {value!r}")
     wanted = check_offsets(offsets)
-    splits = _splits(corpus, choose, report)
+    splits = check_splits(corpus, choose, report)
     parts, read = _by_split(corpus, given, splits)
     most = most_attended(
         model, read, layers, text_form=text_form, pieces_per_batch=pieces_per_batch, progress=progress
@@ -178,18 +171,6 @@ def align_links(
         ),
         about=about or About(corpus=corpus.name, model=model.name, model_kind=model.kind, site="heads"),
     )  # fmt: skip
-
-
-def _splits(corpus: Corpus, choose: str, report: str) -> tuple[str, str]:
-    if choose == report:
-        raise ConfigError(f"heads chosen and reported in one split ({choose}) are flattered; name two splits")
-    for split in (choose, report):
-        if split not in corpus.sizes or not split:
-            raise DataError(
-                f"corpus {corpus.name!r} has no split {split!r}: heads are chosen in one and reported in another; "
-                f"{did_you_mean(split, corpus.splits)}, or split it anew (`corpus.split_by`)"
-            )
-    return choose, report
 
 
 def _by_split(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     "--revision", default=None, help="Revision of a hub model, or a checkpoint of a self-trained one."
 )
 @click.option("--relation", "relations", multiple=True, metavar="NAME",
-              help="Relation that heads are compared with, or all. Repeatable; default: frequent ones.")  # fmt: skip
+              help="Relation to compare heads with, all, or none. Repeatable; default: frequent ones.")  # fmt: skip
 @click.option("--direction", "directions", multiple=True, type=click.Choice(["dependent", "head"]),
               default=("dependent", "head"), show_default=True,
               help="Which of the two words looks at the other. Repeatable.")  # fmt: skip
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 @click.option(
     "--view", "views", multiple=True, metavar="TEXT", help="Show how TEXT is attended to. Repeatable."
 )
-@click.option("--page", type=click.Choice(["head", "model", "neuron"]), default="head", show_default=True,
-              help="Which view --html writes of the first TEXT.")  # fmt: skip
+@click.option("--page", type=click.Choice(["head", "model", "neuron"]), default=None,
+              help="Which view of the first TEXT --html writes; default: head.")  # fmt: skip
 @click.option("--html", type=click.Path(dir_okay=False), default=None, metavar="FILE",
               help="Write one page that needs no network: the view of the first TEXT, else the report.")  # fmt: skip
 @click.option("--judge", "suites", multiple=True, metavar="SUITE",
@@ -78,18 +78,22 @@ def command(
     from pathlib import Path
 
     from probekit.data.read_corpus import check_format, guess_format
+    from probekit.errors import ConfigError, ProbekitError
     from probekit.experiment.plan import check_plan
     from probekit.results.formats import slug
 
+    if given["page"] and not given["views"]:
+        raise ConfigError(f"--page {given['page']} shows a text, and none is named: add --view TEXT")
     layers = given["layers"]
     form = check_format(data_format) if data_format else guess_format(list(data))
     analysis = {
         "kind": "attend",
-        "relations": list(given["relations"]) or ([] if given["links"] else "frequent"),
+        "relations": _relations(given["relations"], bool(given["links"])),
         "directions": list(given["directions"]),
         "links": dict(_link(link) for link in given["links"]),
         "layers": layers if layers == "all" else [part.strip() for part in layers.split(",")],
         "views": list(given["views"]),
+        "page": given["page"] or "head",
         "suites": list(given["suites"]),
     }
     same = (
@@ -117,9 +121,23 @@ def command(
     if html is not None and given["views"]:
         _check_views()
     run = do_plan(plan, given)
+    problem: ProbekitError | None = None
     if html is not None:
-        write_html(run, html, given["page"] if given["views"] else "")
-    return report_of(run, as_json, html=html or "")
+        try:
+            write_html(run, html, plan.attendings[0].page if given["views"] else "")
+        except ProbekitError as error:  # what was found is reported all the same
+            problem, html = error, None
+    code = report_of(run, as_json, html=html or "")
+    if problem is not None:
+        raise problem
+    return code
+
+
+def _relations(named: tuple[str, ...], links: bool) -> list[str] | str:
+    """The relations asked for: none where only links are, else the frequent ones."""
+    if "none" in named:
+        return [name for name in named if name != "none"]
+    return list(named) or ([] if links else "frequent")
 
 
 def _link(text: str) -> tuple[str, list[str]]:
@@ -137,13 +155,17 @@ def _check_views() -> None:
 
 
 def write_html(run: Run, file: str, view: str = "") -> None:
-    """Write one page: a view of the first attention panel of the run, or a copy of its report. Raises DiskError."""
+    """Write one page: a view of the first attention panel of the run, or, where no view was asked for, a copy of its
+    report. Raises DataError where the view was not made, DiskError."""
+    from probekit.errors import DataError
     from probekit.results.files import write_bytes
 
     shown = next((panel for panel in run.panels() if panel.kind == "attention"), None) if view else None
-    if shown is None:
+    if not view:
         write_bytes(file, run.page.read_bytes())
         return
+    if shown is None:
+        raise DataError(f"{file} was not written: the view of the first text failed, as the report says")
     from probekit.results.views.page import view_page
 
     write_bytes(file, view_page(shown, view).encode("utf-8"))

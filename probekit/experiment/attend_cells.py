@@ -270,7 +270,7 @@ def _view(cell: AttendCell, model: Model) -> Kept:
     """One text; it says nothing of others, so it has a picture and no rows."""
     from probekit.attention.view import attention_view
 
-    found = attention_view(model, cell.text, layers=cell.analysis.layers)
+    found = attention_view(model, cell.text, view=cell.analysis.page, layers=cell.analysis.layers)
     return Kept((), found.panels, "")
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from probekit.errors import ConfigError, ProbekitError
 from probekit.experiment.ablated import Ablated, Aim, Without
 from probekit.experiment.attend_cells import AttendCell, do_attend_cell
+from probekit.experiment.attend_checks import check_attending
 from probekit.experiment.cells import do_cells
 from probekit.experiment.judge_cells import read_suites
 from probekit.experiment.kept import heading
-from probekit.experiment.links_of import links_of
 from probekit.experiment.opened import let_go
 from probekit.experiment.other_heads import Heads, draw_others
 from probekit.experiment.plan import CorpusPlan, ModelPlan, Plan
@@ -66,10 +66,10 @@ def heads_of(plan: Plan) -> list[WantedHeads]:
 
 
 def check_heads(wanted: Sequence[WantedHeads], corpus: Corpus) -> None:
-    """Look for every link in the corpus before a model is loaded. Raises DataError, ConfigError."""
+    """Look for links, relations, splits and trees in the corpus before a model is loaded. Raises DataError,
+    ConfigError."""
     for one in wanted:
-        for name, places in one.analysis.links.items():
-            links_of(corpus, name, places)
+        check_attending(one.analysis, corpus)
 
 
 class AttendSteps:

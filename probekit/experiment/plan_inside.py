@@ -49,6 +49,7 @@ class AttendPlan(Strict):
     trees: bool = False
     parser: bool = False
     views: list[str] = Field(default=[])
+    page: Literal["head", "model", "neuron"] = Field(default="head", description="which view of them is kept")
     suites: list[str | SuitePlan] = Field(default=[])
     heads: int = Field(default=1, ge=1, description="heads ablated for each relation or link and direction")
     ablate: Literal["mean", "zero", "resample"] = "mean"
@@ -67,6 +68,8 @@ class AttendPlan(Strict):
     def _something_to_do(self) -> AttendPlan:
         if not self.layers:
             raise ValueError("layers is empty; write 'all', or a list such as [1, 3]")
+        if any(not text.strip() for text in self.views):
+            raise ValueError("a view needs a text, and one of them is empty")
         for name, places in self.links.items():
             if len(places) != 2 or not all(PLACE.fullmatch(place) for place in places):
                 known = "two attributes that number words, such as ['target-1', 'subject']"

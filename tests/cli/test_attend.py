@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from probekit.data.write_conllu import write_conllu
+from probekit.errors import ModelError
+from probekit.experiment import attend_cells
 from probekit.results.run import Run
 from probekit.results.views.scripts import views_missing
 from tests.cli.test_extract import run
@@ -67,17 +69,52 @@ def test_every_option_reaches_the_run(tmp_path: Path, data: Path, capsys: pytest
 
 
 @pytest.mark.skipif(bool(views_missing()), reason="the extra 'views' is not installed")
-def test_a_view_is_one_page(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("page", ["", "head", "model", "neuron"])
+def test_a_view_is_one_page(
+    page: str, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = (
-        "attend", "--data", data, "--model", tiny_folder("bert"), "--relation", "det", "--twins", 0,
-        "--permutations", 20, "--no-statistics", "--view", "The keys </script> are here.",
-        "--html", tmp_path / "view.html", "--runs", tmp_path / "runs",
+        "attend", "--data", data, "--model", tiny_folder("bert"), "--relation", "none", "--twins", 0, "--layers", 1,
+        "--view", "The keys </script> are here.", "--html", tmp_path / "view.html", "--runs", tmp_path / "runs",
     )  # fmt: skip
-    assert run(*command) == 0
-    page = (tmp_path / "view.html").read_text(encoding="utf-8")
-    assert "Content-Security-Policy" in page
-    assert "http://" not in page.split("</head>")[0]
+    assert run(*command, *(("--page", page) if page else ())) == 0
+    shown = (tmp_path / "view.html").read_text(encoding="utf-8")
+    assert "Content-Security-Policy" in shown
+    assert "http://" not in shown.split("</head>")[0]
+    assert ('"queries"' in shown) == (page == "neuron")
     capsys.readouterr()
+
+
+def test_a_page_without_a_view_is_refused_and_a_view_without_a_text(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("attend", "--data", data, "--model", tiny_folder("bert"), "--runs", tmp_path / "runs")
+    for more, message in [
+        (("--page", "neuron"), "--page neuron shows a text, and none is named: add --view TEXT"),
+        (("--view", ""), "a view needs a text"),
+    ]:
+        assert run(*command, *more) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(bool(views_missing()), reason="the extra 'views' is not installed")
+def test_a_page_that_cannot_be_written_leaves_the_report(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(cell: object, model: object) -> object:
+        raise ModelError("no view today")
+
+    monkeypatch.setitem(attend_cells._PARTS, "view", refused)
+    command = (
+        "attend", "--data", data, "--model", tiny_folder("bert"), "--relation", "none", "--twins", 0, "--layers", 1,
+        "--view", "The keys.", "--html", tmp_path / "view.html", "--runs", tmp_path / "runs",
+    )  # fmt: skip
+    assert run(*command) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith("report ")
+    assert "was not written: the view of the first text failed" in told.err
+    assert not (tmp_path / "view.html").exists()
 
 
 def test_links_need_no_relation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +138,17 @@ def test_links_need_no_relation(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_what_is_wrong_is_told(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ("attend", "--data", data, "--model", tiny_folder("bert"), "--runs", tmp_path / "runs")
+    command = (
+        "attend",
+        "--data",
+        data,
+        "--model",
+        tiny_folder("bert"),
+        "--min-arcs",
+        3,
+        "--runs",
+        tmp_path / "runs",
+    )
     for more, message in [
         (("--link", "target"), "needs two attributes that number words"),
         (("--link", "target:subject"), "have no attribute 'target'"),
@@ -113,3 +160,15 @@ def test_what_is_wrong_is_told(tmp_path: Path, data: Path, capsys: pytest.Captur
         assert run(*command, *more) in (1, 2)
         assert message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--relation", "det"), ("--relation", "none", "--trees")])
+def test_a_corpus_without_test_is_refused_before_a_model_is_read(
+    more: tuple[str, ...], tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "x-ud-test.conllu").unlink()
+    command = ("attend", "--data", data, "--model", "no/such-model", "--runs", tmp_path / "runs", *more)
+    assert run(*command) == 1
+    told = capsys.readouterr().err
+    assert "no split 'test'" in told
+    assert ("--relation none" in told) == (not more)

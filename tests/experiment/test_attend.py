@@ -179,6 +179,7 @@ def test_what_is_wrong_is_told_before_a_model_is_read(tmp_path: Path) -> None:
         ({"relations": "relations = []", "links": ""}, ConfigError, "name relations or links to find them by"),
         ({"suites": 'suites = ["agreemnt"]'}, ConfigError, "did you mean 'agreement'"),
         ({"heads": "heads = 0"}, ConfigError, "heads"),
+        ({"views": 'views = ["the keys", " "]'}, ConfigError, "a view needs a text"),
         ({"permutations": "permutations = 19"}, ConfigError, "permutations.*greater than or equal to 20"),
         ({"directions": 'directions = ["up"]'}, ConfigError, "directions"),
     ]:  # fmt: skip
@@ -189,12 +190,18 @@ def test_what_is_wrong_is_told_before_a_model_is_read(tmp_path: Path) -> None:
     assert not (tmp_path / "runs" / "small").exists()
 
 
-def test_an_unknown_relation_fails_alone(tmp_path: Path) -> None:
-    given = {"relations": 'relations = ["nsbj"]', "suites": "", "views": ""}
-    run = start(experiment(tmp_path, more="statistics = false", **given))  # type: ignore[arg-type]
-    [failed] = run.info["failed"]
-    assert failed["cell"] == "tiny-attend.relations"
-    assert "has no relation 'nsbj'; did you mean 'nsubj'" in failed["reason"]
+def test_what_the_corpus_lacks_is_told_before_a_model_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probekit.experiment.attend_steps._Attending.__init__", None)  # no model comes so far
+    alone = {"suites": "", "views": ""}
+    for changes, message in [
+        ({"relations": 'relations = ["nsbj"]', **alone}, "has no relation 'nsbj'; did you mean 'nsubj'"),
+        ({"relations": "min_arcs = 9999", **alone}, "no relation has 9999 words in dev .*--relation none"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            start(experiment(tmp_path, **changes))
+    assert not (tmp_path / "runs" / "small").exists()
 
 
 def test_the_plan_in_words_and_its_seeds(tmp_path: Path) -> None:
