@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from probekit.data.read_analogies import Analogy
 from probekit.errors import DataError
-from probekit.geometry.occurrences import EXACT, counted
-from probekit.geometry.stored import check_whole
+from probekit.geometry.occurrences import EXACT
+from probekit.geometry.stored import check_whole, counted
 from probekit.geometry.word_vectors import WordVectors
 from probekit.glossary import Progress, silent
 from probekit.maths.analogy import RULES, answer

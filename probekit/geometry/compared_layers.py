@@ -1,4 +1,4 @@
-"""Pairs of layers compared, two layers in memory at a time and a few more where they are small."""
+"""Pairs of layers compared; as many layers are in memory as fit into `KEPT_BYTES`, and two at least."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from probekit.activations.activations import Activations
 from probekit.errors import DataError
 from probekit.geometry.joined_rows import JoinedRows
 from probekit.geometry.similarity_measures import Measure
-from probekit.geometry.stored import finite_rows
+from probekit.geometry.stored import finite_rows, identical
 from probekit.glossary import Layer, Progress
+from probekit.maths.resampling import Interval
 
 Array = NDArray[Any]
 Cell = tuple[Hashable, Hashable]
 KEPT_BYTES = 256 * 2**20
+ROUNDING = 1e-9
 STAGE = "similarity (pairs of layers)"
 
 
@@ -78,7 +80,7 @@ class _Sides:
             acts, rows, layer = self.sources[key]
             X = finite_rows(acts, layer, rows)
             try:
-                if not (X[0] != X).any():
+                if identical(X):
                     raise DataError(f"all {len(X)} rows are identical: there is nothing to compare")
                 self.ready[key] = self.measure.side(X, key)
             except DataError as problem:
@@ -109,7 +111,7 @@ def compare_cells(
         try:
             a, b = sides.get(one), sides.get(other)
             interval_of = measure.compare(a, b, interval and one != other)
-            found.value[number], found.low[number], found.high[number] = interval_of
+            found.value[number], found.low[number], found.high[number] = _within(measure, interval_of)
             for row, order in enumerate(orders if one != other else ()):
                 found.null[row, number] = measure.permuted(a, b, order)
         except DataError as problem:
@@ -117,6 +119,12 @@ def compare_cells(
             found.reasons[number] = str(problem)
     progress(STAGE, shape, shape)
     return found
+
+
+def _within(measure: Measure, found: Interval) -> Array:
+    """Value and bounds inside the limits of the measure, and what misses "the same" by rounding alone the same."""
+    bounded = np.clip(np.asarray(found, dtype=np.float64), *measure.limits)
+    return np.where(np.abs(bounded - measure.same) <= ROUNDING, measure.same, bounded)
 
 
 def shuffles(joined: JoinedRows, permutations: int, seed: int) -> list[Array]:

@@ -14,7 +14,15 @@ from probekit.activations.activations import Activations
 from probekit.errors import ConfigError, DataError
 from probekit.geometry.joined_rows import join_rows
 from probekit.geometry.similarity_pictures import number
-from probekit.geometry.stored import about_of, check_most, check_whole, chosen_layers, finite_rows
+from probekit.geometry.stored import (
+    about_of,
+    basis,
+    check_most,
+    check_whole,
+    chosen_layers,
+    finite_rows,
+    format_ends,
+)
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.grouped_moments import GroupedRows, sentence_groups
 from probekit.maths.intrinsic import (
@@ -27,7 +35,7 @@ from probekit.maths.intrinsic import (
 )
 from probekit.maths.jackknife import describe_jackknife, jackknife_interval
 from probekit.maths.resampling import Interval
-from probekit.results.formats import format_count, format_score, slug
+from probekit.results.formats import slug
 from probekit.results.measurement import About, Measurement, tidy
 from probekit.results.panel import Panel
 
@@ -64,6 +72,8 @@ class IntrinsicDimension:
     seed: int
     reasons: Mapping[tuple[Layer, str], str] = field(default_factory=dict)
     about: About = field(default_factory=About)
+    copied: int = 0
+    """Sentences beyond `sentences` whose text one of those has; they count with it."""
 
     @cached_property
     def rows(self) -> tuple[Measurement, ...]:
@@ -89,19 +99,16 @@ class IntrinsicDimension:
     @property
     def summary(self) -> str:
         """What a paper would write."""
-        basis = f"{format_count(self.n)} {self.unit}s of {format_count(self.sentences)} sentences, {self.about.model}"
+        of = f"{basis(self.n, self.unit, self.sentences, self.copied)}, {self.about.model}"
         said = []
         for metric, words in (("two_nn", "TwoNN"), ("participation_ratio", "the participation ratio")):
             known = [(one.value, k) for k, one in zip(self.layers, self.values[metric], strict=True)]
             known = sorted(pair for pair in known if np.isfinite(pair[0]))
             if known:
-                (low, at_low), (high, at_high) = known[0], known[-1]
-                said.append(
-                    f"{format_score(low, 1)} (layer {at_low}) to {format_score(high, 1)} (layer {at_high}) by {words}"
-                )
+                said.append(f"{format_ends(known[0], known[-1], 1)} by {words}")
         if not said:
-            return f"Intrinsic dimension of {basis}: not defined ({next(iter(self.reasons.values()))})."
-        return f"Of {self.dim} dimensions, {basis} fill {' and '.join(said)}."
+            return f"Intrinsic dimension of {of}: not defined ({next(iter(self.reasons.values()))})."
+        return f"Of {self.dim} dimensions, {of} fill {' and '.join(said)}."
 
     @property
     def panels(self) -> list[Panel]:
@@ -113,7 +120,7 @@ class IntrinsicDimension:
         names = ("TwoNN", "TwoNN, half of the sentences", "TwoNN, a quarter", "participation ratio")
         curves = Panel(
             "layer-curve", f"{name}-curves", f"Intrinsic dimension: {self.about.model}",
-            f"{format_count(self.n)} {self.unit}s of {format_count(self.sentences)} sentences, {self.dim} dimensions. "
+            f"{basis(self.n, self.unit, self.sentences, self.copied)}, {self.dim} dimensions. "
             f"An estimate that rises with the number of rows is a lower bound. Bands (all rows): {self.interval}.",
             dict(zip(("value", "low", "high"), np.moveaxis(values, 2, 0), strict=True)),
             {"layers": list(self.layers), "x_label": "layer", "y_label": "dimensions",
@@ -195,7 +202,7 @@ def intrinsic_dimension(
         names, {metric: tuple(found) for metric, found in values.items()}, tuple(copies), acts.dim, len(joined),
         joined.sentences, joined.unit,
         describe_jackknife(int(group.max()) + 1, "groups of sentences", "a log scale"), seed, reasons,
-        about or about_of(acts),
+        about or about_of(acts), joined.copies,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from probekit.activations.activations import Activations
 from probekit.errors import ConfigError, DataError
 from probekit.geometry.isotropy_pictures import make_panels, make_rows, sentence
-from probekit.geometry.stored import about_of, check_most, check_whole, chosen_layers
+from probekit.geometry.stored import about_of, check_most, check_whole, chosen_layers, identical
 from probekit.geometry.word_rows import LayerRows, WordRows
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.cosines import cosine_parts, cosines_by_kind
@@ -55,6 +55,8 @@ class Isotropy:
     seed: int
     reasons: Mapping[tuple[Layer, str], str] = field(default_factory=dict)
     about: About = field(default_factory=About)
+    copies: int = 0
+    """Sentences beyond `sentences` whose text one of those has; they count with it."""
 
     @cached_property
     def rows(self) -> tuple[Measurement, ...]:
@@ -142,7 +144,12 @@ def isotropy(
     for number, layer in enumerate(names):
         progress("isotropy (layers)", number, len(names))
         try:
-            found, by_type[number] = _of_layer(words, words.layer(layer), chosen, group, draws)
+            rows = words.layer(layer)
+            if len(rows.X) > 1 and identical(rows.X):
+                raise DataError(
+                    f"layer {layer}: all {len(rows.X)} rows are identical: there is nothing to compare"
+                )
+            found, by_type[number] = _of_layer(words, rows, chosen, group, draws)
         except DataError as problem:
             found = {metric: Interval(np.nan, np.nan, np.nan) for metric in METRICS}
             reasons |= {(layer, metric): str(problem) for metric in METRICS}
@@ -155,7 +162,7 @@ def isotropy(
         names, {metric: tuple(found) for metric, found in values.items()},
         tuple(words.types[k] for k in chosen), by_type, contexts[chosen], len(words.joined), words.joined.sentences,
         min_sentences, describe_jackknife(int(group.max()) + 1, "groups of sentences"), seed, reasons,
-        about or about_of(acts),
+        about or about_of(acts), words.joined.copies,
     )  # fmt: skip
 
 
@@ -176,6 +183,7 @@ def _of_layer(
         own_type = float(scored.mean()) if len(scored) else np.nan
         size = rows.sentence_sizes[own].sum()
         inside = float(rows.to_mean[own].sum() / size) if size else np.nan
+        base, own_type, inside = (float(one) for one in np.clip([base, own_type, inside], -1.0, 1.0))
         return np.array([base, own_type, own_type - base, inside, inside - base]), types - base
 
     found, by_type = numbers(None)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from probekit.results.formats import format_count, format_score, slug
+from probekit.geometry.stored import basis, counted, format_ends
+from probekit.results.formats import format_score, slug
 from probekit.results.measurement import Measurement
 from probekit.results.panel import Panel
 
@@ -39,24 +40,28 @@ def make_rows(found: Isotropy) -> Iterator[Measurement]:
 def sentence(found: Isotropy) -> str:
     """What a paper would write."""
     base = np.array([one.value for one in found.values["anisotropy"]])
-    basis = f"{format_count(found.n)} words of {format_count(found.sentences)} sentences, {found.about.model}"
+    of = f"{basis(found.n, 'word', found.sentences, found.copies)}, {found.about.model}"
     if not np.isfinite(base).any():
-        return f"Isotropy of {basis}: not defined ({next(iter(found.reasons.values()), 'no reason known')})."
+        return f"Isotropy of {of}: not defined ({next(iter(found.reasons.values()), 'no reason known')})."
     low, high = int(np.nanargmin(base)), int(np.nanargmax(base))
     text = (
-        f"Two words of different sentences ({basis}) have a mean cosine of {format_score(float(base[low]))} (layer "
-        f"{found.layers[low]}) to {format_score(float(base[high]))} (layer {found.layers[high]})"
+        f"Two words of different sentences ({of}) have a mean cosine of "
+        f"{format_ends((base[low], found.layers[low]), (base[high], found.layers[high]))}"
     )
     own = np.array([one.value for one in found.values["self_similarity_adjusted"]])
     known = np.flatnonzero(np.isfinite(own))
     if not len(known):
         return f"{text}; no word type occurs in {found.min_sentences} sentences."
     first, last = known[0], known[-1]
-    return (
-        f"{text}; occurrences of one type are nearer than that by {format_score(float(own[first]))} at layer "
-        f"{found.layers[first]} and by {format_score(float(own[last]))} at layer {found.layers[last]} (mean of "
-        f"{format_count(len(found.types))} types)."
-    )
+    at = list(dict.fromkeys((first, last)))
+    nearer = " and ".join(f"by {_size(own[i])} at layer {found.layers[i]}" for i in at)
+    types = counted(len(found.types), "type")
+    return f"{text}; occurrences of one type are nearer than that {nearer} (mean of {types})."
+
+
+def _size(value: float) -> str:
+    """A difference that may be next to nothing."""
+    return "less than 0.001" if abs(value) < 0.0005 else format_score(float(value))
 
 
 def make_panels(found: Isotropy) -> list[Panel]:
@@ -89,8 +94,8 @@ def _curves(
     values = np.array([[tuple(one) for one in found.values[metric]] for metric in shown], dtype=float)
     return Panel(
         "layer-curve", name, f"{title}: {found.about.model}",
-        f"{format_count(found.n)} words of {format_count(found.sentences)} sentences, {format_count(len(found.types))} "
-        f"types of at least {found.min_sentences} sentences. Bands: {found.interval}; of the explainable variance: "
+        f"{basis(found.n, 'word', found.sentences, found.copies)}, {counted(len(found.types), 'type')} "
+        f"of at least {found.min_sentences} sentences. Bands: {found.interval}; of the explainable variance: "
         f"{OVER_TYPES}.",
         dict(zip(("value", "low", "high"), np.moveaxis(values, 2, 0), strict=True)),
         {"layers": list(found.layers), "x_label": "layer", "y_label": label,

@@ -19,13 +19,15 @@ SHOWN = 3
 class JoinedRows:
     """Row ``a[i]`` of one extraction and row ``b[i]`` of another are the same word, int64 [n].
 
-    ``sentence`` int64 [n], ascending from 0, numbers its sentence. ``left_out``: rows of either that the other lacks.
-    ``of``: how many rows were shared before a sample was drawn.
+    ``sentence`` int64 [n], ascending from 0, numbers its sentence; sentences of equal text are one, since they say the
+    same twice (their number in the store: ``own``). ``left_out``: rows of either that the other lacks. ``of``: how many
+    rows were shared before a sample was drawn.
     """
 
     a: Array
     b: Array
     sentence: Array
+    own: Array
     unit: str
     left_out: int = 0
     of: int = 0
@@ -38,6 +40,11 @@ class JoinedRows:
         """How many sentences the rows are of."""
         return int(self.sentence[-1]) + 1 if len(self.sentence) else 0
 
+    @property
+    def copies(self) -> int:
+        """How many sentences beyond those have a text that one of them has."""
+        return len(np.unique(self.own)) - self.sentences
+
     def sample(self, most: int | None, seed: int) -> JoinedRows:
         """Whole sentences, drawn at random, of at most ``most`` rows together (but at least one sentence)."""
         if most is None or len(self) <= most:
@@ -49,7 +56,9 @@ class JoinedRows:
         chosen[order[: max(1, int(fits.sum()))]] = True
         kept = chosen[self.sentence]
         _, sentence = np.unique(self.sentence[kept], return_inverse=True)
-        return replace(self, a=self.a[kept], b=self.b[kept], sentence=sentence.reshape(-1))
+        return replace(
+            self, a=self.a[kept], b=self.b[kept], sentence=sentence.reshape(-1), own=self.own[kept]
+        )
 
     def shuffled(self, seed: int, number: int) -> Array:
         """Permutation ``number``: positions int64 [n] of the rows when their sentences stand in a random order.
@@ -68,10 +77,11 @@ def join_rows(a: Activations, b: Activations | None = None) -> JoinedRows:
     id stands for different words, or nothing is shared.
     """
     index, unit = a.index, str(a.recipe["unit"])
-    order = _by_sentence(index.sentence)
+    text = _texts(a)
+    order = _by_sentence(index.sentence, text)
     rows_a = order
     if b is None or b.path == a.path:
-        return JoinedRows(rows_a, rows_a, _dense(index.sentence[order]), unit, 0, len(order))
+        return _joined(a, rows_a, rows_a, text, 0)
     if b.recipe["unit"] != unit:
         raise ConfigError(
             f"rows of {a!r} are one per {unit}, of {b!r} one per {b.recipe['unit']}: extract alike"
@@ -95,7 +105,22 @@ def join_rows(a: Activations, b: Activations | None = None) -> JoinedRows:
         )
     rows_a, rows_b = rows_a[shared], by_key[place[shared]]
     left_out = a.n_rows + b.n_rows - 2 * len(rows_a)
-    return JoinedRows(rows_a, rows_b, _dense(index.sentence[rows_a]), unit, left_out, len(rows_a))
+    return _joined(a, rows_a, rows_b, text, left_out)
+
+
+def _joined(a: Activations, rows_a: Array, rows_b: Array, text: Array, left_out: int) -> JoinedRows:
+    own = a.index.sentence[rows_a].astype(np.int64)
+    return JoinedRows(rows_a, rows_b, _dense(text[own]), own, str(a.recipe["unit"]), left_out, len(rows_a))
+
+
+def _texts(acts: Activations) -> Array:
+    """A number for the text of each sentence, int64 [sentences]; its own number where the corpus is not known."""
+    if acts.corpus is None:
+        return np.arange(len(acts.index.ids))
+    known: dict[tuple[str, ...], int] = {}
+    return np.array(
+        [known.setdefault(tuple(one.words), len(known)) for one in acts.corpus.sentences], np.int64
+    )
 
 
 def _check_words(a: Activations, b: Activations, there: Array) -> None:
@@ -116,12 +141,17 @@ def _check_words(a: Activations, b: Activations, there: Array) -> None:
         )
 
 
-def _by_sentence(sentence: Array) -> Array:
-    """The rows ordered by sentence, sentences as they first stand in the store."""
-    found, first, code = np.unique(sentence, return_index=True, return_inverse=True)
+def _by_sentence(sentence: Array, text: Array) -> Array:
+    """The rows ordered by text, then by sentence, texts and sentences as they first stand in the store."""
+    return np.lexsort((_rank(sentence), _rank(text[sentence])))
+
+
+def _rank(codes: Array) -> Array:
+    """How many other codes stand first somewhere before the first of each, int64 [n]."""
+    found, first, code = np.unique(codes, return_index=True, return_inverse=True)
     rank = np.empty(len(found), np.int64)
     rank[np.argsort(first, kind="stable")] = np.arange(len(found))
-    return np.argsort(rank[code.reshape(-1)], kind="stable")
+    return np.asarray(rank[code.reshape(-1)])
 
 
 def _dense(sentence: Array) -> Array:

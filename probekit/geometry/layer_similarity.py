@@ -68,6 +68,8 @@ class LayerSimilarity:
     seed: int = 0
     reasons: Mapping[tuple[Layer, Layer], str] = field(default_factory=dict)
     about: About = field(default_factory=About)
+    copies: int = 0
+    """Sentences beyond `sentences` whose text one of those has."""
 
     @property
     def distance(self) -> bool:
@@ -131,7 +133,8 @@ def similarity(
 ) -> LayerSimilarity:
     """How alike every two layers are, of one model or of two, each with an interval and beside shuffled sentences.
 
-    Rows of two models are joined by sentence id and word. Layers are read one by one; two are in memory at a time.
+    Rows of two models are joined by sentence id and word. Sentences of equal text count as
+    one. As many layers are in memory as fit into 256 MB, and two at least.
 
     Parameters
     ----------
@@ -197,7 +200,7 @@ def similarity(
         measure, ways.words, ways.interval, acts.model["name"], second.model["name"], names, other_names,
         full(found.value), full(found.low), full(found.high), full(found.null), full(p), full(adjusted),
         len(joined), joined.sentences, joined.left_out, joined.of, joined.unit, one_model, seed, reasons,
-        about or about_of(acts),
+        about or about_of(acts), joined.copies,
     )  # fmt: skip
 
 

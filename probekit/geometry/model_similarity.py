@@ -16,10 +16,10 @@ from probekit.geometry.compared_layers import Compared, compare_cells, shuffles
 from probekit.geometry.joined_rows import JoinedRows, join_rows
 from probekit.geometry.layer_similarity import check_asked, check_side
 from probekit.geometry.similarity_measures import MOST_ROWS, MeasureName, make_measure
-from probekit.geometry.similarity_pictures import TITLES, number
-from probekit.geometry.stored import about_of, chosen_layers
+from probekit.geometry.similarity_pictures import TITLES, limits, number
+from probekit.geometry.stored import about_of, basis, chosen_layers, counted
 from probekit.glossary import Layer, Progress, silent
-from probekit.results.formats import format_count, format_interval, format_score, slug
+from probekit.results.formats import begin_large, format_interval, format_score, slug
 from probekit.results.measurement import About, Measurement, tidy
 from probekit.results.panel import Panel
 
@@ -56,6 +56,8 @@ class ModelSimilarity:
     seed: int
     reasons: Mapping[tuple[tuple[str, str], Layer], str] = field(default_factory=dict)
     about: About = field(default_factory=About)
+    copies: int = 0
+    """Sentences whose text another of the same pair of models has: the most of any pair."""
 
     @cached_property
     def rows(self) -> tuple[Measurement, ...]:
@@ -97,31 +99,32 @@ class ModelSimilarity:
             for i, j in np.ndindex(*self.value.shape)
             if np.isfinite(self.value[i, j])
         ]
-        start = (
-            f"{self.method[0].upper() + self.method[1:]}, the same layer of {len(self.pairs)} pairs of models"
-        )
+        start = f"{begin_large(self.method)}, the same layer of {counted(len(self.pairs), 'pair')} of models"
         if not scored:
             return f"{start}: not defined ({next(iter(self.reasons.values()), 'no reason known')})."
         said = []
-        for word, (value, i, j) in (("lowest", min(scored)), ("highest", max(scored))):
+        ends = (
+            (("lowest ", min(scored)), ("highest ", max(scored))) if len(scored) > 1 else (("", scored[0]),)
+        )
+        for word, (value, i, j) in ends:
             interval = format_interval(number(self.low[i, j]), number(self.high[i, j]))
             place = f"{' and '.join(self.pairs[i])} at layer {self.layers[j]}"
-            said.append(f"{word} {format_score(value)}{' ' * bool(interval)}{interval} ({place})")
-        return f"{start} over {format_count(max(self.n))} {self.unit}s: {', '.join(said)}."
+            said.append(f"{word}{format_score(value)}{' ' * bool(interval)}{interval} ({place})")
+        of = basis(max(self.n), self.unit, max(self.sentences), self.copies)
+        return f"{start} over {of}: {', '.join(said)}."
 
     @property
     def panels(self) -> list[Panel]:
         """A sentence, a map of pairs and layers, and, for up to six pairs, curves with intervals."""
         name, title = slug("models", self.measure, *self.pairs[0])[:80], TITLES[self.measure]
         names = [f"{one} – {other}" for one, other in self.pairs]
-        basis = f"{self.method}; {format_count(max(self.n))} {self.unit}s of "
-        basis += f"{format_count(max(self.sentences))} sentences."
+        of = f"{self.method}; {basis(max(self.n), self.unit, max(self.sentences), self.copies)}."
         panels = [
             Panel("sentence", f"{name}-sentence", "In a sentence", labels={"text": self.summary}),
             Panel(
-                "heatmap", f"{name}-map", f"{title}: the same layer of two models", basis, {"value": self.value},
+                "heatmap", f"{name}-map", f"{title}: the same layer of two models", of, {"value": self.value},
                 {"rows": names, "columns": list(self.layers), "row_label": "models", "column_label": "layer",
-                 "value_label": title},
+                 "value_label": title, "range": limits(self.measure, self.value)},
             ),
         ]  # fmt: skip
         if len(self.pairs) <= 6:
@@ -139,7 +142,7 @@ class ModelSimilarity:
             panels.append(
                 Panel(
                     "layer-curve", f"{name}-curves", f"{title}: the same layer of two models",
-                    f"{basis} Bands: {self.interval}.", arrays, words,
+                    f"{of} Bands: {self.interval}.", arrays, words,
                 )
             )  # fmt: skip
         return panels
@@ -187,8 +190,8 @@ def model_similarity(
     if not isinstance(models, Mapping):
         raise ConfigError(f"give models by name, {{name: activations}}; got {type(models).__name__}")
     names = list(models)
-    for one in models.values():
-        check_side(one)
+    for side in models.values():
+        check_side(side)
     if len(names) < 2:
         raise ConfigError(f"give at least two models by name, {{name: activations}}; got {names}")
     if reference is not None and reference not in models:
@@ -223,5 +226,5 @@ def model_similarity(
         np.stack([one.low for one in found]), np.stack([one.high for one in found]), np.stack(null),
         np.stack([one[0] for one in p]), np.stack([one[1] for one in p]), tuple(map(len, rows)),
         tuple(one.sentences for one in rows), tuple(one.left_out for one in rows), rows[0].unit, permutations, seed,
-        reasons, about or about_of(models[names[0]]),
+        reasons, about or about_of(models[names[0]]), max(one.copies for one in rows),
     )  # fmt: skip

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probekit.errors import ConfigError, DataError
-from probekit.geometry.occurrences import about_of, counted, in_context, layers_of, rows_of
+from probekit.geometry.occurrences import about_of, in_context, layers_of, rows_of
+from probekit.geometry.stored import counted
 from probekit.glossary import Layer, Progress, silent
 from probekit.results.formats import format_count, format_score, slug
 from probekit.results.measurement import About, Measurement, tidy
@@ -270,9 +271,8 @@ def _of_layer(
         start += len(block)
         lengths = np.linalg.norm(block, axis=1).astype(np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
-            cosine = np.round((block @ vector.astype(np.float32)) / (lengths * length), 6)[
-                here - (start - len(block))
-            ]
+            cosine = np.clip(np.round((block @ vector.astype(np.float32)) / (lengths * length), 6), -1.0, 1.0)
+        cosine = cosine[here - (start - len(block))]
         known = np.isfinite(cosine)
         here, cosine = here[known], cosine[known]
         if not len(here):

@@ -14,7 +14,6 @@ from probekit.errors import ConfigError, did_you_mean
 from probekit.glossary import Layer
 from probekit.maths.exact import all_or_none_interval
 from probekit.maths.resampling import describe_interval, mean_interval
-from probekit.results.formats import format_count
 from probekit.results.measurement import About
 
 if TYPE_CHECKING:
@@ -217,12 +216,3 @@ def in_context(
     start, stop = (max(0, place - around), place + around + 1) if around else (0, len(words))
     shown = [f"{marks[0]}{w}{marks[1]}" if i == place else w for i, w in enumerate(words)][start:stop]
     return " ".join((["…"] if start > 0 else []) + shown + (["…"] if stop < len(words) else []))
-
-
-def counted(n: int, what: str) -> str:
-    """A number with what it counts.
-
-    >>> counted(1, "word"), counted(1200, "word")
-    ('1 word', '1,200 words')
-    """
-    return f"{format_count(n)} {what}{'' if n == 1 else 's'}"

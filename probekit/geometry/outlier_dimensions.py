@@ -14,13 +14,21 @@ from probekit.activations.activations import Activations
 from probekit.errors import ConfigError, DataError
 from probekit.geometry.joined_rows import join_rows
 from probekit.geometry.similarity_pictures import number
-from probekit.geometry.stored import about_of, check_most, check_whole, chosen_layers, finite_rows
+from probekit.geometry.stored import (
+    about_of,
+    basis,
+    check_most,
+    check_whole,
+    chosen_layers,
+    finite_rows,
+    identical,
+)
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.cosines import cosine_parts, sums_by, unit_rows
 from probekit.maths.grouped_moments import sentence_groups
 from probekit.maths.jackknife import describe_jackknife, jackknife_interval
 from probekit.maths.resampling import Interval
-from probekit.results.formats import format_count, format_percent, format_score, slug
+from probekit.results.formats import begin_large, format_percent, format_score, slug
 from probekit.results.measurement import About, Measurement, tidy
 from probekit.results.panel import Panel
 
@@ -40,6 +48,7 @@ class LayerOutliers:
     ``outliers``: dimensions whose mean or standard deviation lies beyond the bound, those first that add most to the
     cosine. ``cosine``: mean cosine of two rows of different sentences, as it is, without the `top` dimensions that add
     most, and of standardised dimensions. ``share``: what those `top` add to it; NaN with a reason where it is near 0.
+    Of identical vectors nothing is known: no ``top``, and `known` is False.
     """
 
     layer: Layer
@@ -54,6 +63,11 @@ class LayerOutliers:
     share: Interval
     reason: str = ""
 
+    @property
+    def known(self) -> bool:
+        """Whether the vectors differ, so that dimensions can be told apart."""
+        return bool(self.top)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OutlierDimensions:
@@ -66,6 +80,8 @@ class OutlierDimensions:
     bound: float
     interval: str
     about: About = field(default_factory=About)
+    copies: int = 0
+    """Sentences beyond `sentences` whose text one of those has; they count with it."""
 
     @cached_property
     def rows(self) -> tuple[Measurement, ...]:
@@ -80,6 +96,10 @@ class OutlierDimensions:
             "unit": self.unit, "method": f"outliers beyond {self.bound:g} standard deviations over dimensions",
         }  # fmt: skip
         why, top = one.reason, ",".join(map(str, one.top))
+        if not one.known:
+            for metric in ("mean_cosine", "share_of_cosine", "outlier_dimensions"):
+                yield Measurement(metric=metric, value=None, reason=why, **base)
+            return
         for metric, (value, low, high), group in (
             ("mean_cosine", one.cosine, ""),
             ("mean_cosine", (one.cosine_without_top, np.nan, np.nan), f"without={top}"),
@@ -105,15 +125,20 @@ class OutlierDimensions:
     @property
     def summary(self) -> str:
         """What a paper would write."""
-        basis = f"{format_count(self.n)} {self.unit}s of {format_count(self.sentences)} sentences, {self.about.model}"
+        of = f"{basis(self.n, self.unit, self.sentences, self.copies)}, {self.about.model}"
+        if not any(one.known for one in self.layers):
+            return f"Outlier dimensions of {of}: not defined ({self.layers[0].reason})."
         known = [one for one in self.layers if np.isfinite(one.share.value)]
-        counts = [len(one.outliers) for one in self.layers]
-        start = f"{min(counts)} to {max(counts)} outlier dimensions a layer ({basis})"
+        counts = [len(one.outliers) for one in self.layers if one.known]
+        many = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else str(counts[0])
+        what = "dimension" if max(counts) == 1 else "dimensions"
+        start = f"{many} outlier {what} {'a' if len(self.layers) > 1 else 'at the'} layer ({of})"
         if not known:
-            return f"{start}; no share of the cosine is defined ({self.layers[0].reason})."
+            why = next(one.reason for one in self.layers if one.known)
+            return f"{start}; no share of the cosine is defined ({why})."
         most = max(known, key=lambda one: one.share.value)
         return (
-            f"{start}; at layer {most.layer} the {len(most.top)} dimensions {', '.join(map(str, most.top))} make "
+            f"{start}; at layer {most.layer} {_named(most.top)} "
             f"{format_percent(most.share.value)} of the mean cosine of {format_score(most.cosine.value)}."
         )
 
@@ -129,25 +154,29 @@ class OutlierDimensions:
         ]
         series = [
             {"name": "all dimensions", "style": "task"},
-            {"name": f"without the {len(self.layers[0].top)} that add most", "style": "control"},
+            {
+                "name": f"without the {max(len(one.top) for one in self.layers)} that add most",
+                "style": "control",
+            },
             {"name": "standardised dimensions", "style": "baseline"},
         ]
         curve = Panel(
             "layer-curve", f"{name}-cosine", f"Mean cosine and single dimensions: {self.about.model}",
-            f"Two rows of different sentences; {format_count(self.n)} {self.unit}s of {format_count(self.sentences)} "
-            f"sentences. Band: {self.interval}.",
+            f"Two rows of different sentences; {basis(self.n, self.unit, self.sentences, self.copies)}. "
+            f"Band: {self.interval}.{self._gone()}",
             dict(zip(("value", "low", "high"), np.moveaxis(np.stack(lines), 1, 0), strict=True)),
             {"layers": [one.layer for one in self.layers], "x_label": "layer", "y_label": "mean cosine",
              "series": series},
         )  # fmt: skip
         cells = [
-            [one.layer, len(one.outliers), ", ".join(map(str, one.top)), number(one.share.value),
+            [one.layer, len(one.outliers) if one.known else None, ", ".join(map(str, one.top)), number(one.share.value),
              number(one.cosine.value), number(one.cosine_without_top)]
             for one in self.layers
         ]  # fmt: skip
         table = Panel(
             "table", f"{name}-table", f"Dimensions that dominate: {self.about.model}",
-            f"Outliers: mean or standard deviation beyond {self.bound:g} standard deviations over dimensions.",
+            f"Outliers: mean or standard deviation beyond {self.bound:g} standard deviations over dimensions."
+            f"{self._gone()}",
             labels={"columns": ["layer", "outliers", "add most", "share", "mean cosine", "without them"],
                     "rows": cells, "formats": ["text", "int", "text", "score", "score", "score"]},
         )  # fmt: skip
@@ -156,6 +185,10 @@ class OutlierDimensions:
             curve,
             table,
         ]
+
+    def _gone(self) -> str:
+        """Which layers nothing is known of, and why, for a caption."""
+        return "".join(f" {begin_large(one.reason)}." for one in self.layers if not one.known)
 
     def __repr__(self) -> str:
         return f"<OutlierDimensions: {self.summary}>"
@@ -210,7 +243,14 @@ def outlier_dimensions(
     progress("outlier dimensions (layers)", len(names), len(names))
     interval = describe_jackknife(int(group.max()) + 1, "groups of sentences")
     return OutlierDimensions(
-        tuple(found), len(joined), joined.sentences, joined.unit, bound, interval, about or about_of(acts)
+        tuple(found),
+        len(joined),
+        joined.sentences,
+        joined.unit,
+        bound,
+        interval,
+        about or about_of(acts),
+        joined.copies,
     )
 
 
@@ -220,6 +260,8 @@ def _of_layer(
     units, some = unit_rows(X)
     if not some.all():
         raise DataError(f"layer {layer} of {model}: {int((~some).sum())} rows are 0 and have no direction")
+    if len(X) > 1 and identical(X):
+        return _nothing(layer, X, f"layer {layer}: all {len(X)} rows are identical: no dimension stands out")
     sizes = np.bincount(sentence)
     sums = sums_by(units, sentence, len(sizes))
     part = cosine_parts(sums, sizes)
@@ -231,7 +273,7 @@ def _of_layer(
     chosen = order[:top]
     groups = [group != one for one in range(int(group.max()) + 1)]
     without = np.stack([cosine_parts(sums[own], sizes[own]) for own in groups])
-    cosine = jackknife_interval(float(part.sum()), without.sum(axis=1))
+    cosine = jackknife_interval(*(np.clip(one, -1.0, 1.0) for one in (part.sum(), without.sum(axis=1))))
     share, reason = Interval(np.nan, np.nan, np.nan), ""
     if np.isnan(cosine.value):
         reason = "one sentence only: there are no rows of different sentences to compare"
@@ -242,10 +284,27 @@ def _of_layer(
         share = jackknife_interval(float(part[chosen].sum() / part.sum()), shares, fisher=False)
     scale = np.where(deviation > 0, deviation, 1.0)
     others, standardised = (
-        float(cosine_parts(sums_by(unit_rows(Y)[0], sentence, len(sizes)), sizes).sum())
+        float(np.clip(cosine_parts(sums_by(unit_rows(Y)[0], sentence, len(sizes)), sizes).sum(), -1.0, 1.0))
         for Y in (np.delete(X, chosen, axis=1), ((X - mean) / scale).astype(np.float32))
     )
     return LayerOutliers(
         layer, mean, deviation, part, tuple(int(k) for k in order if far[k]), tuple(int(k) for k in chosen), cosine,
         others, standardised, share, reason,
     )  # fmt: skip
+
+
+def _nothing(layer: Layer, X: Array, reason: str) -> LayerOutliers:
+    """Of vectors that are all one: their mean."""
+    none = np.full(X.shape[1], np.nan)
+    unknown = Interval(np.nan, np.nan, np.nan)
+    return LayerOutliers(
+        layer, X.mean(axis=0, dtype=np.float64), np.zeros(X.shape[1]), none, (), (), unknown, np.nan, np.nan,
+        unknown, reason,
+    )  # fmt: skip
+
+
+def _named(top: tuple[int, ...]) -> str:
+    """Some dimensions and the verb that follows."""
+    if len(top) == 1:
+        return f"dimension {top[0]} makes"
+    return f"the {len(top)} dimensions {', '.join(map(str, top))} make"

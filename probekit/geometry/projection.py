@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probekit.errors import ConfigError, DataError
-from probekit.geometry.occurrences import Occurrences, about_of, counted, layers_of, occurrences, share_of
+from probekit.geometry.occurrences import Occurrences, about_of, layers_of, occurrences, share_of
 from probekit.geometry.reduce import NAMES, check_method, perplexity_for, reduce
-from probekit.geometry.stored import check_whole
+from probekit.geometry.stored import check_whole, counted, identical
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.planes import Faith, faith, lay_over, same_label_chance, same_label_share
 from probekit.results.formats import format_count, format_interval, format_percent, format_score, slug
@@ -31,8 +31,6 @@ Array = NDArray[Any]
 
 STAGE = "projecting (layers)"
 NO_SPREAD = "all vectors are identical"
-FLAT = 1e-6
-"""Vectors that differ by less than this share of their length are one vector, up to the rounding of their storage."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ class Projection:
     @property
     def summary(self) -> str:
         """How many points, how they were chosen, and at which layer equal labels lie nearest."""
-        said = f"{self._points()} as planes of {len(self.layers)} layers by {NAMES[self.method]}"
+        said = f"{self._points()} as planes of {counted(len(self.layers), 'layer')} by {NAMES[self.method]}"
         known = [row for row in self.rows if row.group.endswith("in=space") and row.value is not None]
         if self.words.n_classes < 2:
             return f"{said}; all are {self.words.classes[0]!r}, so colours say nothing."
@@ -142,10 +140,11 @@ class Projection:
         )
 
     def _points(self) -> str:
-        n, unit = len(self.words), f"{self.words.unit}s"
+        n = len(self.words)
         if self.drawn_from > n:
-            return f"{format_count(n)} of {format_count(self.drawn_from)} {unit}, drawn at random (seed {self.seed}),"
-        return f"All {format_count(n)} {unit}"
+            every = counted(self.drawn_from, self.words.unit)
+            return f"{format_count(n)} of {every}, drawn at random (seed {self.seed}),"
+        return f"All {counted(n, self.words.unit)}"
 
     @property
     def panels(self) -> list[Panel]:
@@ -202,7 +201,7 @@ class Projection:
         return f"<p>{escape(self.summary)}</p>"
 
     def __repr__(self) -> str:
-        return f"<Projection: {len(self.words):,} points, {len(self.layers)} layers, {NAMES[self.method]}>"
+        return f"<Projection: {len(self.words):,} points, {counted(len(self.layers), 'layer')}, {NAMES[self.method]}>"
 
 
 def project(
@@ -285,8 +284,7 @@ def _plane(
     X = np.asarray(X, dtype=np.float64)
     if metric == "cosine":
         X = X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
-    length = float(np.abs(X).max())
-    if float(np.ptp(X, axis=0).max()) <= FLAT * length:
+    if identical(X):
         return LayerPlane(spread=False), None
     plane = reduce(X, method, perplexity=perplexity, seed=seed)
     xy, over = (plane.xy - plane.xy.mean(axis=0), np.nan) if before is None else lay_over(plane.xy, before)

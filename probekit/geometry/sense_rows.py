@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probekit.geometry.occurrences import Occurrences, counted, share_of
+from probekit.geometry.occurrences import Occurrences, share_of
+from probekit.geometry.stored import counted
 from probekit.glossary import Layer
 from probekit.maths.pairs import Apart, p_above
 from probekit.maths.resampling import describe_interval, holm, percentile_interval
@@ -169,7 +170,7 @@ class SenseSeparation:
         said = (
             f"{what}: two of one sense are nearer than two of different senses most often at layer {best.layer}, in "
             f"{format_score(row.value)} {format_interval(row.low, row.high)} of comparisons (one half by chance; "
-            f"permutation p {format_p(test.p_adjusted)} over {test.family_size} layers)"
+            f"permutation p {format_p(test.p_adjusted)} over {counted(test.family_size or 1, 'layer')})"
         )
         beside = (
             [(f"layer {self.layers[0]}", self.part(self.layers[0]))] if best.layer != self.layers[0] else []
@@ -216,4 +217,4 @@ class SenseSeparation:
 
     def __repr__(self) -> str:
         n, k = len(self.words), self.words.n_classes
-        return f"<SenseSeparation: {n:,} occurrences, {k} senses, {len(self.layers)} layers>"
+        return f"<SenseSeparation: {n:,} occurrences, {counted(k, 'sense')}, {counted(len(self.layers), 'layer')}>"

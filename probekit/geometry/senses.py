@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from probekit.data.read_contexts import SENSE
 from probekit.errors import DataError, StoreError
-from probekit.geometry.occurrences import Occurrences, about_of, counted, layers_of, occurrences
+from probekit.geometry.occurrences import Occurrences, about_of, layers_of, occurrences
 from probekit.geometry.sense_rows import ALIKE, PAIRS, LayerSenses, SenseSeparation
-from probekit.geometry.stored import check_whole
+from probekit.geometry.stored import check_whole, counted
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.pairs import apart, apart_by_chance, apart_draws
 from probekit.results.measurement import About
@@ -177,7 +177,7 @@ def _cosines(X: Array) -> Array | None:
     if not length.all():
         return None
     X = X / length
-    cosines: Array = np.round(X @ X.T, PLACES)
+    cosines: Array = np.clip(np.round(X @ X.T, PLACES), -1.0, 1.0)
     return cosines
 
 

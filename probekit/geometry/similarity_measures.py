@@ -55,10 +55,15 @@ class Options:
 
 
 class Measure(Protocol):
-    """One way to say how alike two layers are. `compare` and `permuted` raise DataError where that is not defined."""
+    """One way to say how alike two layers are. `compare` and `permuted` raise DataError where that is not defined.
+
+    ``limits``: the smallest and largest value that there is; ``same``: that of a layer and itself.
+    """
 
     words: str
     interval: str
+    limits: tuple[float, float]
+    same: float
 
     def side(self, X: Array, key: Any) -> Any:
         """Rows X [n, dim] of a layer made ready; ``key`` names the layer."""
@@ -98,6 +103,8 @@ class _Cka:
     sentence: Array
     options: Options
     own: dict[Any, Hsic] = field(default_factory=dict)
+    limits: tuple[float, float] = (-1.0, 1.0)
+    same: float = 1.0
 
     def __post_init__(self) -> None:
         self.starts = cluster_starts(self.sentence)
@@ -206,6 +213,7 @@ class _OfMoments:
 
     def __init__(self, name: str, sentence: Array, options: Options) -> None:
         self.name = name
+        self.limits, self.same = ((0.0, 2.0), 0.0) if name == "procrustes" else ((0.0, 1.0), 1.0)
         self.group = sentence_groups(sentence, options.groups, options.seed)
         self.kept = options.kept or (KEPT if name == "svcca" else 1.0)
         self.words = {
@@ -279,7 +287,7 @@ class _Rsa:
     """RSA: dissimilarities of pairs, ranked once for all rows and once without each group of sentences."""
 
     def __init__(self, sentence: Array, options: Options) -> None:
-        self.options = options
+        self.options, self.limits, self.same = options, (-1.0, 1.0), 1.0
         self.group = sentence_groups(sentence, options.groups, options.seed)
         self.words = f"RSA, Spearman of {options.dissimilarity} dissimilarities"
         self.groups = int(self.group.max()) + 1

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probekit.results.formats import begin_large, format_count, format_interval, format_score, slug
+from probekit.geometry.stored import basis, counted
+from probekit.results.formats import begin_large, format_interval, format_range, format_score, slug
 from probekit.results.measurement import Measurement
 from probekit.results.panel import Panel
 
@@ -22,9 +23,23 @@ TITLES = {
 }  # fmt: skip
 
 
+NEGATIVE = -0.05
+"""Similarities down to here are coloured as 0: they are estimates of none."""
+
+
 def number(value: Any) -> float | None:
     """A float, or None for NaN."""
     return float(value) if np.isfinite(value) else None
+
+
+def limits(measure: str, value: Array) -> list[float]:
+    """From where to where the colours of a map reach: alike for all maps of a measure, so that they compare.
+
+    A similarity below 0, which estimates of none may have, makes the map one around 0.
+    """
+    if measure == "procrustes":
+        return [0.0, 2.0]
+    return [-1.0 if np.nanmin(value, initial=0.0) < NEGATIVE else 0.0, 1.0]
 
 
 def make_rows(found: LayerSimilarity) -> Iterator[Measurement]:
@@ -75,23 +90,28 @@ def pairs(found: LayerSimilarity) -> list[tuple[int, int]]:
 
 def sentence(found: LayerSimilarity) -> str:
     """What a paper would write."""
-    of = f"{format_count(found.n)} {found.unit}s of {format_count(found.sentences)} sentences"
+    of = basis(found.n, found.unit, found.sentences, found.copies)
     whose = f"layers of {found.model}" if found.one_model else f"layers of {found.model} and {found.other}"
     start = f"{found.method[0].upper() + found.method[1:]}, {whose} over {of}"
     scored = [(found.value[i, j], i, j) for i, j in pairs(found) if np.isfinite(found.value[i, j])]
     if not scored:
         why = next(iter(found.reasons.values()), "not defined")
         return f"{start}: not defined ({why})."
+    if found.one_model and all(found.layers[i] == found.other_layers[j] for _, i, j in scored):
+        return f"{start}: one layer, which is as itself; name two or more layers, or another model."
     scored.sort()
     last, first = (scored[0], scored[-1]) if not found.distance else (scored[-1], scored[0])
-    said = f"{start}: most alike are {_pair(found, *first)}"
     if len(scored) > 1:
-        said += f", least {_pair(found, *last)}"
-    if len(found.null):
-        null = np.array([found.null_mean[i, j] for _, i, j in scored])
-        said += f"; with sentences shuffled {_range(null.min(), null.max())}"
+        said = f"{start}: most alike are {_pair(found, *first)}, least {_pair(found, *last)}"
+    else:
+        said = f"{start}: layers {_pair(found, *first)}"
+    null = np.array([found.null_mean[i, j] for _, i, j in scored])
+    null = null[np.isfinite(null)]
+    if len(null):
+        said += f"; with sentences shuffled {format_range(null.min(), null.max())}"
     missing = len(pairs(found)) - len(scored)
-    return said + (f"; {missing} pairs are not defined." if missing else ".")
+    more = f"; {counted(missing, 'pair')} {'is' if missing == 1 else 'are'} not defined"
+    return f"{said}{more if missing else ''}."
 
 
 def make_panels(found: LayerSimilarity) -> list[Panel]:
@@ -100,27 +120,27 @@ def make_panels(found: LayerSimilarity) -> list[Panel]:
     name = slug("similarity", found.measure, found.model, "" if found.one_model else found.other)
     shown = f"{title}: {found.model}" + ("" if found.one_model else f" and {found.other}")
     meaning = "0 the same up to rotation and scale" if found.distance else "1 the same"
-    basis = f"{format_count(found.n)} {found.unit}s of {format_count(found.sentences)} sentences"
+    of = basis(found.n, found.unit, found.sentences, found.copies)
     null = ""
     if len(found.null) and np.isfinite(found.null_mean).any():
         level = found.null_mean[np.isfinite(found.null_mean)]
-        null = f" With sentences shuffled: {_range(level.min(), level.max())}."
+        null = f" With sentences shuffled: {format_range(level.min(), level.max())}."
     crossed = " Crossed out: not defined." if np.isnan(found.value).any() else ""
     names = ("layer", "layer") if found.one_model else (f"layer of {found.model}", f"layer of {found.other}")
     panels = [
         Panel("sentence", f"{name}-sentence", "In a sentence", labels={"text": found.summary}),
         Panel(
-            "heatmap", f"{name}-map", shown, f"{begin_large(found.method)} ({meaning}); {basis}.{null}{crossed}",
+            "heatmap", f"{name}-map", shown, f"{begin_large(found.method)} ({meaning}); {of}.{null}{crossed}",
             {"value": found.value},
             {"rows": list(found.layers), "columns": list(found.other_layers), "row_label": names[0],
-             "column_label": names[1], "value_label": title},
+             "column_label": names[1], "value_label": title, "range": limits(found.measure, found.value)},
         ),
     ]  # fmt: skip
-    curve = _curve(found, f"{name}-curve", title, basis)
+    curve = _curve(found, f"{name}-curve", title, of)
     return [*panels, curve] if curve else panels
 
 
-def _curve(found: LayerSimilarity, name: str, title: str, basis: str) -> Panel | None:
+def _curve(found: LayerSimilarity, name: str, title: str, of: str) -> Panel | None:
     if found.one_model:
         if found.layers != found.other_layers or len(found.layers) < 3:
             return None
@@ -145,7 +165,7 @@ def _curve(found: LayerSimilarity, name: str, title: str, basis: str) -> Panel |
                 (high, found.null.max(axis=0)[at]),
             )
         )  # fmt: skip
-    caption = f"Bands: {found.interval}; of shuffled sentences the smallest and largest. {basis}."
+    caption = f"Bands: {found.interval}; of shuffled sentences the smallest and largest. {of}."
     return Panel(
         "layer-curve", name, f"{title}: {what}", caption,
         {"value": np.stack(value), "low": np.stack(low), "high": np.stack(high)},
@@ -156,8 +176,3 @@ def _curve(found: LayerSimilarity, name: str, title: str, basis: str) -> Panel |
 def _pair(found: LayerSimilarity, value: float, i: int, j: int) -> str:
     interval = format_interval(number(found.low[i, j]), number(found.high[i, j]))
     return f"{found.layers[i]} and {found.other_layers[j]} ({format_score(value)}{' ' * bool(interval)}{interval})"
-
-
-def _range(low: float, high: float) -> str:
-    one, two = format_score(float(low)), format_score(float(high))
-    return one if one == two else f"{one} to {two}"

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from probekit.activations.activations import Activations
 from probekit.errors import ConfigError, DataError, did_you_mean
 from probekit.glossary import Layer, layer_name
+from probekit.results.formats import format_score
 from probekit.results.measurement import About
 
 Array = NDArray[Any]
+FLAT = 1e-6
+"""Vectors that differ by less than this share of their length are one vector."""
 
 
 def check_whole(least: int, **numbers: Any) -> None:
@@ -51,6 +54,15 @@ def chosen_layers(acts: Activations, layers: str | int | Iterable[int | str]) ->
     return tuple(layer for layer in acts.layers if layer in names)
 
 
+def identical(X: Array) -> bool:
+    """Whether rows [n, dim] are one vector, up to the rounding of their storage.
+
+    >>> identical(np.array([[1.0, 2.0], [1.0, 2.0 + 1e-9]])), identical(np.array([[1.0, 2.0], [1.0, 2.1]]))
+    (True, False)
+    """
+    return bool(np.ptp(X, axis=0).max() <= FLAT * np.abs(X).max())
+
+
 def about_of(acts: Activations) -> About:
     """What the rows of an analysis of these activations say alike."""
     model = acts.model
@@ -60,6 +72,46 @@ def about_of(acts: Activations) -> About:
         model_kind=str(model.get("kind", "pretrained")),
         site=str(acts.recipe.get("site", "hidden")),
     )
+
+
+def basis(n: int, unit: str, sentences: int, copies: int = 0) -> str:
+    """What an analysis rests on, in words.
+
+    >>> basis(1, "word", 1), basis(36, "word", 9, 3)
+    ('1 word of 1 sentence', '36 words of 9 sentences (3 more have a text of one of these and count with it)')
+    """
+    have = "has a text of one of these and counts" if copies == 1 else "have a text of one of these and count"
+    more = f" ({copies:,} more {have} with it)" if copies else ""
+    return f"{counted(n, unit)} of {counted(sentences, 'sentence')}{more}"
+
+
+def format_ends(low: tuple[float, Layer], high: tuple[float, Layer], places: int = 3) -> str:
+    """The smallest and the largest number with their layers; one of them where they read alike.
+
+    >>> format_ends((0.1, "0"), (0.25, "6")), format_ends((20.52, "3"), (20.52, "3"), 1)
+    ('0.100 (layer 0) to 0.250 (layer 6)', '20.5 (layer 3)')
+    >>> format_ends((0.9999, "2"), (1.0000001, "3"))
+    '>0.999 (layer 2) to 1.000 (layer 3)'
+    """
+    (one, at), (other, there) = low, high
+    texts = [
+        f"within {10.0**-places:.{places}f} of 0"
+        if 0 < abs(x) < 0.5 * 10.0**-places
+        else format_score(x, places)
+        for x in (float(one), float(other))
+    ]
+    if at == there:
+        return f"{texts[0]} (layer {at})"
+    return f"{texts[0]} (layer {at}) to {texts[1]} (layer {there})"
+
+
+def counted(n: int, what: str) -> str:
+    """A number with what it counts.
+
+    >>> counted(1, "word"), counted(1200, "word")
+    ('1 word', '1,200 words')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def finite_rows(acts: Activations, layer: Layer, rows: Array) -> Array:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from probekit.data.read_wic import WordPairs
 from probekit.errors import DataError, StoreError
-from probekit.geometry.occurrences import about_of, counted, layers_of, rows_of, share_of
-from probekit.geometry.stored import check_whole
+from probekit.geometry.occurrences import about_of, layers_of, rows_of, share_of
+from probekit.geometry.stored import check_whole, counted
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.pairs import apart_draws
 from probekit.maths.ranks import auc, auc_interval

@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 NOTHING = "–"
+ROUNDING = 1e-6
+"""What single precision may add to a number of size 1."""
 
 
 def format_score(value: float | None, places: int = 3) -> str:
@@ -14,9 +16,13 @@ def format_score(value: float | None, places: int = 3) -> str:
 
     >>> [format_score(x) for x in (0.5, 1.0, 0.99999, 0.0001, 0.0, -0.0001, None)]
     ['0.500', '1.000', '>0.999', '<0.001', '0.000', '>-0.001', '–']
+
+    What is above 1 by the rounding of single precision alone is 1.
     """
     if value is None or not math.isfinite(value):
         return NOTHING
+    if 1 < abs(value) < 1 + ROUNDING:
+        value = math.copysign(1.0, value)
     text = f"{value:.{places}f}"
     rounded = float(text)
     step = 10.0**-places
@@ -48,6 +54,24 @@ def format_interval(low: float | None, high: float | None) -> str:
     """
     texts = format_score(low), format_score(high)
     return "" if NOTHING in texts else f"[{texts[0]}, {texts[1]}]"
+
+
+def format_range(low: float, high: float, places: int = 3) -> str:
+    """From one number to another; one of them where they read alike, and where both are near 0 how near.
+
+    >>> format_range(0.1, 0.25), format_range(20.52, 20.54, 1), format_range(-0.0011, -0.0002), format_range(0.0, 0.5)
+    ('0.100 to 0.250', '20.5', 'within 0.002 of 0', '0.000 to 0.500')
+    """
+    step = 10.0**-places
+    reach = max(abs(low), abs(high))
+    tiny = [0 < abs(bound) < step / 2 for bound in (low, high)]
+    if any(tiny) and reach < 10 * step:
+        return f"within {step * math.ceil(reach / step):.{places}f} of 0"
+    one, two = (
+        "about 0" if near else format_score(bound, places)
+        for bound, near in zip((low, high), tiny, strict=True)
+    )
+    return one if one == two else f"{one} to {two}"
 
 
 def format_percent(share: float | None) -> str:

@@ -30,7 +30,7 @@ class MadeActivations:
         self.index = SimpleNamespace(
             ids=tuple(ids), sentence=np.asarray(sentence), number=np.asarray(number), words=sizes
         )
-        texts = words or [[f"w{j}" for j in range(size)] for size in sizes]
+        texts = words or [[f"s{i}w{j}" for j in range(size)] for i, size in enumerate(sizes)]
         self.corpus = SimpleNamespace(sentences=[SimpleNamespace(words=tuple(text)) for text in texts])
         self.read: list[str] = []
 

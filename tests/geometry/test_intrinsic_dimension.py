@@ -59,3 +59,10 @@ def test_bad_input_is_refused() -> None:
         intrinsic_dimension(acts, discard=1)
     with pytest.raises(ConfigError, match="groups must be at least 5"):
         intrinsic_dimension(acts, groups=2)
+
+
+def test_one_layer_is_named_once() -> None:
+    X = np.random.default_rng(0).normal(size=(120, 6))
+    text = intrinsic_dimension(made({"3": X}, [4] * 30)).summary
+    assert text.count("(layer 3)") == 2  # by TwoNN and by the participation ratio
+    assert " to " not in text

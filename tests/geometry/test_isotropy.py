@@ -103,7 +103,8 @@ def test_nothing_to_say_is_none_with_a_reason() -> None:
     assert "layer 1 of made: 1 rows are 0 and have no direction" in found.reasons["1", "anisotropy"]
     assert np.isfinite(found.values["anisotropy"][0].value)
     same = isotropy(made({"0": np.ones((len(OWN), 4))}, SIZES, words=TEXTS))
-    assert same.values["anisotropy"][0].value == pytest.approx(1)
+    assert all(row.value is None and "all 19 rows are identical" in row.reason for row in same.rows)
+    assert "not defined (layer 0: all 19 rows are identical" in same.summary
     for one in (rare, alone, found, same):
         assert "nan" not in one.summary + one._repr_html_()
         for panel in one.panels:
@@ -120,3 +121,27 @@ def test_bad_input_is_refused() -> None:
     acts.corpus = None
     with pytest.raises(ConfigError, match="came without their corpus"):
         isotropy(acts)
+
+
+def test_sentences_of_equal_text_are_one_sentence() -> None:
+    X = layers()["0"]
+    once = isotropy(made({"0": X}, SIZES, words=TEXTS), min_sentences=4)
+    twice = isotropy(made({"0": np.concatenate([X, X])}, SIZES * 2, words=TEXTS * 2), min_sentences=4)
+    assert (twice.sentences, twice.copies, once.copies) == (7, 7, 0)
+    assert "of 7 sentences (7 more have a text of one of these and count with it)" in twice.summary
+    for metric in ("anisotropy", "self_similarity"):  # a copy is no other sentence, so cosines are as before
+        assert twice.values[metric][0].value == pytest.approx(once.values[metric][0].value, abs=1e-6)
+    assert twice.types == once.types
+
+
+def test_one_layer_and_cosines_of_almost_one_read_well() -> None:
+    X = np.ones((len(OWN), 4)) + 1e-5 * np.random.default_rng(0).normal(size=(len(OWN), 4))
+    found = isotropy(made({"0": X, "1": X}, SIZES, words=TEXTS))
+    for metric in ("anisotropy", "self_similarity", "intra_sentence_similarity"):
+        assert all(one.value <= 1 for one in found.values[metric])
+    assert ">1.000" not in found.summary
+    assert ">-0.001" not in found.summary
+    assert "nearer than that by less than 0.001 at layer 0" in found.summary
+    alone = isotropy(made({"3": layers()["0"]}, SIZES, words=TEXTS))
+    assert alone.summary.count("layer 3") == 2  # once for the cosine, once for the types
+    assert "(mean of 1 type)" in alone.summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from probekit.maths.cca import pwcca, svcca
 from probekit.maths.cka import cka
 from probekit.maths.procrustes import procrustes
 from probekit.maths.rsa import rsa
+from probekit.results.formats import format_range
 from tests.geometry.made import made
 
 Array = np.ndarray[Any, Any]
@@ -234,3 +236,45 @@ def test_a_model_and_its_random_twin() -> None:
     again = pk.similarity(acts, twin, permutations=3)
     np.testing.assert_array_equal(found.value, again.value)
     np.testing.assert_array_equal(found.null, again.null)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_layer_is_exactly_as_itself_and_maps_of_a_measure_share_their_colours(measure: Any) -> None:
+    found = similarity(made(layers(), SIZES), measure=measure, permutations=0)
+    distance = measure == "procrustes"
+    assert found.value.diagonal().tolist() == [0.0 if distance else 1.0] * 3
+    assert next(p for p in found.panels if p.kind == "heatmap").labels["range"] == [0, 2 if distance else 1]
+
+
+def test_one_layer_and_one_pair_read_well() -> None:
+    alone = similarity(made(layers(), SIZES), layers=[1], permutations=3).summary
+    assert alone.endswith("one layer, which is as itself; name two or more layers, or another model.")
+    assert "–" not in alone
+    stored = {"0": layers()["0"]}
+    pair = similarity(
+        made(stored, SIZES, name="one"), made(layers(1), SIZES, name="b"), other_layers=[2]
+    ).summary
+    assert ": layers 0 and 2 (" in pair
+    assert "most alike" not in pair
+
+
+def test_nulls_near_nothing_are_told_as_such() -> None:
+    assert [format_range(-0.0014, -0.0002), format_range(0.0001, 0.2)] == [
+        "within 0.002 of 0",
+        "about 0 to 0.200",
+    ]
+    found = replace(similarity(made(layers(), SIZES), permutations=2), null=np.full((2, 3, 3), -0.0002))
+    assert found.summary.endswith("with sentences shuffled within 0.001 of 0.")
+
+
+def test_sentences_of_equal_text_are_one_sentence() -> None:
+    rng = np.random.default_rng(0)
+    words = [["a", "b", "c"]] * 12 + [[f"{k}", "x", "y"] for k in range(10)]
+    X, Y = (
+        np.concatenate([np.tile(rng.normal(size=(3, 4)), (12, 1)), rng.normal(size=(30, 4))]) for _ in "ab"
+    )
+    found = similarity(made({"0": X, "1": Y}, [3] * 22, words=words), permutations=3)
+    assert (found.sentences, found.copies, found.n) == (11, 11, 66)
+    assert found.interval.startswith("jackknife over 11 sentences")
+    assert "66 words of 11 sentences (11 more have a text of one of these and count with it)" in found.summary
+    assert join_rows(made({"0": X}, [3] * 22, words=words)).sample(20, seed=1).copies in (0, 11)

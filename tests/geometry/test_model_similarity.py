@@ -62,3 +62,11 @@ def test_reasons_and_bad_input() -> None:
     models["far"].layers = ("0",)  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match="layer '1' is not stored here"):
         model_similarity(models)  # type: ignore[arg-type]
+
+
+def test_one_pair_and_one_layer_read_well() -> None:
+    models = dict(list(seeds().items())[:2])
+    found = model_similarity(models, layers=[next(iter(models.values())).layers[0]], permutations=0)  # type: ignore[arg-type,attr-defined]
+    assert "the same layer of 1 pair of models over" in found.summary
+    assert "lowest" not in found.summary
+    assert found.panels[1].labels["range"] == [0.0, 1.0]

@@ -49,7 +49,9 @@ def test_one_sentence_identical_vectors_and_zeros() -> None:
         "one sentence only: there are no rows of different sentences to compare"
     }
     same = outlier_dimensions(made({"0": np.full((120, 6), 2.0)}, SIZES))
-    assert same.layers[0].cosine.value == pytest.approx(1)
+    assert not same.layers[0].known
+    assert all(row.value is None and "all 120 rows are identical" in row.reason for row in same.rows)
+    assert "not defined (layer 0: all 120 rows are identical" in same.summary
     for one in (alone, same):
         assert "nan" not in one.summary + one._repr_html_()
         for panel in one.panels[1:]:
@@ -60,3 +62,19 @@ def test_one_sentence_identical_vectors_and_zeros() -> None:
         outlier_dimensions(made({"0": zero}, SIZES))
     with pytest.raises(ConfigError, match="top from 1 to 5"):
         outlier_dimensions(made({"0": zero}, SIZES), top=6)
+
+
+def test_a_layer_of_identical_vectors_beside_another_one_layer_and_singulars() -> None:
+    X = np.random.default_rng(0).normal(size=(120, 40))
+    X[:, 7] += 9
+    both = outlier_dimensions(made({"0": np.ones((120, 40)), "1": X}, SIZES))
+    assert both.summary.startswith("1 outlier dimension a layer (120 words of 30 sentences, made)")
+    assert "All" not in both.panels[0].labels["text"]
+    assert "Layer 0: all 120 rows are identical" in both.panels[-1].caption
+    assert both.panels[-1].labels["rows"][0][1] is None
+    assert both.panels[1].labels["series"][1]["name"] == "without the 3 that add most"
+    for panel in both.panels[1:]:
+        pk.plot(panel)
+    alone = outlier_dimensions(made({"1": X}, SIZES), top=1)
+    assert alone.summary.startswith("1 outlier dimension at the layer")
+    assert "at layer 1 dimension 7 makes" in alone.summary

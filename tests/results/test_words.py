@@ -37,6 +37,7 @@ def test_a_rounded_score_never_says_zero_or_one_unless_it_is(value: float) -> No
     [
         (None, "–"),
         (float("nan"), "–"),
+        (1.0000002, "1.000"),  # the rounding of single precision
         (1.00001, ">1.000"),
         (-1.00001, "<-1.000"),
         (-3.25, "-3.250"),
