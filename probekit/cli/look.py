@@ -29,7 +29,8 @@ from probekit.cli.run import do_plan, report_of, work_options
 @click.option("--pool", type=click.Choice(["mean", "first", "last", "max"]), default="mean", show_default=True,
               help="How pieces become a word.")  # fmt: skip
 @click.option("--split", type=click.Choice(["train", "dev", "test"]), default=None,
-              help="Which words are looked at; default: test where there is one.")  # fmt: skip
+              help="Whose words pictures, senses, activity and texts show; default: test where there is one. "
+              "Statistics, similarity and neighbours are over all splits.")  # fmt: skip
 @click.option("--similar-to", "similar_to", multiple=True, metavar="MODEL",
               help="Compare layers with those of MODEL, self, or twin (a random twin). Repeatable.")  # fmt: skip
 @click.option("--measure", "measures", multiple=True, default=("cka",), show_default=True,

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from probekit.errors import DataError, ProbekitError
+from probekit.errors import ConfigError, DataError, ProbekitError
 from probekit.experiment.cells import Ended
 from probekit.experiment.corpora import looked_at, read_once
 from probekit.experiment.kept import Kept
+from probekit.experiment.look_units import LookedTask, split_looked_at
 from probekit.experiment.opened import opened
 from probekit.experiment.plan import CorpusPlan, ModelPlan
 from probekit.experiment.plan_inside import LookPlan
@@ -32,7 +33,8 @@ class LookCell:
     """One thing looked at in one model (its `part`).
 
     `entry` is where the states lie in the store, `other` where those of the model that it is compared with do;
-    `asked` is a task, a word, a neuron or a measure, `method` how it is projected.
+    `asked` is a task, a word, a neuron or a measure, `method` how it is projected. `other_layers` are those of the
+    other model; none: all of them.
     """
 
     name: str
@@ -47,6 +49,7 @@ class LookCell:
     entry: str = ""
     other: str = ""
     other_label: str = ""
+    other_layers: tuple[str, ...] = ()
     asked: str = ""
     method: str = ""
 
@@ -69,6 +72,25 @@ class LookCell:
         """The sentences of the split that is looked at."""
         return looked_at(read_once(self.corpus), self.analysis.split)
 
+    def task(self) -> LookedTask:
+        """The task that is asked, for words that are looked at."""
+        from probekit.data.task import load_task
+
+        return LookedTask.of(load_task(self.asked))
+
+    def of_all_splits(self, found: Kept) -> Kept:
+        """What was found over all splits, which captions say where the rest of the page is of one."""
+        corpus = read_once(self.corpus)
+        if len(corpus.sizes) == 1 or split_looked_at(corpus, self.analysis.split) is None:
+            return found
+        panels = tuple(
+            panel
+            if panel.kind == "sentence"
+            else replace(panel, caption=f"{panel.caption} All splits.".strip())
+            for panel in found.panels
+        )
+        return replace(found, panels=panels)
+
     def live(self) -> Model:
         """The model itself, called by its label."""
         return replace(opened(self.model, self.folder).model, name=self.label)
@@ -86,17 +108,15 @@ def do_look_cell(cell: LookCell) -> Ended:
 
 
 def _project(cell: LookCell) -> Kept:
-    from probekit.data.task import load_task
     from probekit.geometry.projection import project
 
-    given, acts = cell.analysis, cell.states()
-    has_test = acts.corpus is not None and "test" in acts.corpus.sizes
+    given = cell.analysis
     found = project(
-        acts,
-        load_task(cell.asked),
+        cell.states(),
+        cell.task(),
         cell.method,
         layers=given.layers,
-        split=given.split or ("test" if has_test else None),
+        split=split_looked_at(read_once(cell.corpus), given.split),
         points=given.sample,
         seed=given.seeds.projection,
         resamples=given.bootstrap,
@@ -113,27 +133,26 @@ def _similarity(cell: LookCell) -> Kept:
     other = None if cell.other == cell.entry else Activations.open(cell.other, acts.corpus)
     given = cell.analysis
     measure: Any = cell.asked
-    layers = given.layers if given.layers == "all" else [str(layer) for layer in given.layers]
-    shared = other is None or layers == "all" or set(layers) <= set(other.layers)
     found = similarity(
         acts,
         other,
         measure,
-        layers=layers,
-        other_layers=layers if shared else None,
+        layers=given.layers,
+        other_layers=None if other is None else cell.other_layers or "all",
         max_rows=given.rows,
         permutations=given.permutations,
         seed=given.seeds.sample,
         about=cell.about,
     )
-    return Kept.of(replace(found, model=cell.label, other=cell.other_label))
+    return cell.of_all_splits(Kept.of(replace(found, model=cell.label, other=cell.other_label)))
 
 
 def _isotropy(cell: LookCell) -> Kept:
     from probekit.geometry.isotropy import isotropy
 
     given = cell.analysis
-    return Kept.of(isotropy(cell.states(), layers=given.layers, seed=given.seeds.sample, about=cell.about))
+    found = isotropy(cell.states(), layers=given.layers, seed=given.seeds.sample, about=cell.about)
+    return cell.of_all_splits(Kept.of(found))
 
 
 def _dimension(cell: LookCell) -> Kept:
@@ -141,7 +160,7 @@ def _dimension(cell: LookCell) -> Kept:
 
     given = cell.analysis
     found = intrinsic_dimension(cell.states(), layers=given.layers, seed=given.seeds.sample, about=cell.about)
-    return Kept.of(found)
+    return cell.of_all_splits(Kept.of(found))
 
 
 def _outliers(cell: LookCell) -> Kept:
@@ -149,20 +168,20 @@ def _outliers(cell: LookCell) -> Kept:
 
     given = cell.analysis
     found = outlier_dimensions(cell.states(), layers=given.layers, seed=given.seeds.sample, about=cell.about)
-    return Kept.of(found)
+    return cell.of_all_splits(Kept.of(found))
 
 
 def _senses(cell: LookCell) -> Kept:
     from probekit.activations.activations import Activations
-    from probekit.data.task import load_task
     from probekit.geometry.senses import sense_separation
 
     acts, given = cell.states(), cell.analysis
     found = sense_separation(
         acts,
-        load_task(cell.asked),
+        cell.task(),
         twins=[Activations.open(cell.other, acts.corpus)] if cell.other else (),
         layers=given.layers,
+        split=split_looked_at(read_once(cell.corpus), given.split),
         resamples=given.bootstrap,
         seed=given.seeds.sample,
         about=cell.about,
@@ -174,7 +193,12 @@ def _neighbours(cell: LookCell) -> Kept:
     from probekit.geometry.neighbours import neighbours
 
     occurrence = find_occurrence(cell.sentences(), cell.asked)
-    return Kept.of(neighbours(cell.states(), occurrence, layers=cell.analysis.layers, about=cell.about))
+    found = Kept.of(neighbours(cell.states(), occurrence, layers=cell.analysis.layers, about=cell.about))
+    rows = tuple(
+        replace(row, group=", ".join([f"occurrence={occurrence}", *filter(None, [row.group])]))
+        for row in found.rows
+    )
+    return cell.of_all_splits(replace(found, rows=rows))
 
 
 def find_occurrence(corpus: Corpus, asked: str) -> str:
@@ -242,18 +266,49 @@ def _text(cell: LookCell) -> Kept:
     shown = replace(corpus, sentences=corpus.sentences[: given.texts])
     neurons = [int(number) for number in numbers.split(",")]
     found = activation_text(
-        cell.live(), shown, layer, neurons, given.neuron_site, text_form=cell.corpus.text_form
+        cell.live(),
+        shown,
+        layer,
+        neurons,
+        given.neuron_site,
+        pool=given.pool,
+        text_form=cell.corpus.text_form,
     )
     return Kept.of(found, left_out=found.left_out)
 
 
-def _blocks(cell: LookCell) -> str | list[int | str]:
-    """The layers asked for that have neurons; embeddings and final norm have none of the mlp."""
-    given = cell.analysis
-    if given.layers == "all" or given.neuron_site == "hidden":
-        return given.layers
-    known = opened(cell.model, cell.folder).model.resolve_layers("all", given.neuron_site)
-    return [layer for layer in given.layers if str(layer) in known]
+def _blocks(cell: LookCell) -> str | list[str]:
+    return layers_with_neurons(opened(cell.model, cell.folder).model, cell.analysis)
+
+
+def layers_with_neurons(model: Model, given: LookPlan) -> str | list[str]:
+    """The layers asked for that have neurons; embeddings and final norm have none of the mlp. Raises ConfigError."""
+    if given.layers == "all":
+        return "all"
+    known = model.resolve_layers("all", given.neuron_site)
+    asked = model.resolve_layers(given.layers)
+    found = [layer for layer in asked if layer in known]
+    if not found:
+        raise ConfigError(
+            f"{model.name}: none of the layers asked for ({', '.join(asked)}) has the site {given.neuron_site!r} of "
+            f"neurons; those with it: {', '.join(known)}"
+        )
+    return found
+
+
+def check_neurons(model: Model, given: LookPlan) -> None:
+    """See that the model has the neurons asked for, before a text is read. Raises ConfigError."""
+    for neuron in given.neurons:
+        layer, _, number = neuron.rpartition(":")
+        name = model.resolve_layers([layer], given.neuron_site)[0]
+        width = model.site_dim(given.neuron_site)
+        if int(number) >= width:
+            raise ConfigError(
+                f"{model.name}: layer {name} has no neuron {number} at {given.neuron_site!r}: they are numbered 0 to "
+                f"{width - 1}; name one of these"
+            )
+    if given.activity or (given.selective and not given.neurons):
+        layers_with_neurons(model, given)
 
 
 PARTS: dict[str, Callable[[LookCell], Kept]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ from probekit.errors import ConfigError, ProbekitError
 from probekit.experiment.cells import do_cells
 from probekit.experiment.corpora import looked_at
 from probekit.experiment.kept import heading
-from probekit.experiment.look_cells import LookCell, do_look_cell
+from probekit.experiment.look_cells import LookCell, check_neurons, do_look_cell
+from probekit.experiment.look_units import LookedTask, read_of, told_apart
 from probekit.experiment.opened import let_go
 from probekit.experiment.plan import CorpusPlan, ModelPlan, Plan
 from probekit.experiment.plan_inside import LookPlan
@@ -67,7 +68,7 @@ def check_looks(wanted: Sequence[WantedLook], corpus: Corpus) -> None:
     """See that the corpus has the split and the labels, before a model is loaded. Raises DataError."""
     for one in wanted:
         for task in one.tasks.values():
-            task.units(corpus)
+            LookedTask.of(task).units(corpus)
         looked_at(corpus, one.analysis.split)
 
 
@@ -117,7 +118,7 @@ class _Looking:
         site = "" if self.analysis.site == "hidden" else f" at {self.analysis.site}"
         return (
             f"States{site} of words in context as they lie in space, layer by layer. A picture of them loses most of "
-            "that space; what it loses is printed on it."
+            f"that space; what it loses is printed on it.{read_of(self.steps.corpus, self.analysis.split)}"
         )
 
     def cells(self, model: Model) -> list[LookCell]:
@@ -125,87 +126,102 @@ class _Looking:
         from probekit.models.twins import random_twin
 
         given = self.analysis
+        check_neurons(model, given)
+        if given.layers != "all":  # by the names they have in this model
+            layers = list(model.resolve_layers(given.layers))
+            given = self.analysis = given.model_copy(update={"layers": layers})
         cells: list[LookCell] = []
         entry = ""
         if given.tasks or given.similar_to or given.statistics or given.senses or given.neighbours:
             entry = self.states(model)
-        for task in self.tasks(given.tasks):
-            for method in given.methods:
-                name = f"project.{slug(task.name)}.{method}"
-                cells.append(
-                    self.cell(name, "project", entry=entry, asked=task.file or task.name, method=method)
-                )
-        for other in given.similar_to:
-            cells += self.similar(model, entry, other)
+        for asked, called in self.tasks(given.tasks):
+            for method in dict.fromkeys(given.methods):
+                name = f"project.{called}.{method}"
+                cells.append(self.cell(name, "project", entry=entry, asked=asked, method=method))
+        for other, called in apart(given.similar_to):
+            cells += self.similar(model, entry, other, called)
         cells += [self.cell(name, name, entry=entry) for name in given.described]
-        for task in self.tasks(given.senses):
+        for asked, called in self.tasks(given.senses):
             twin = self.states(random_twin(model, given.seeds.twin)) if self.planned.twins else ""
-            name = f"senses.{slug(task.name)}"
-            cells.append(self.cell(name, "senses", entry=entry, other=twin, asked=task.file or task.name))
+            cells.append(self.cell(f"senses.{called}", "senses", entry=entry, other=twin, asked=asked))
         cells += [
-            self.cell(f"neighbours.{slug(word)}", "neighbours", entry=entry, asked=word)
-            for word in given.neighbours
+            self.cell(f"neighbours.{called}", "neighbours", entry=entry, asked=word)
+            for word, called in apart(given.neighbours)
         ]
         if given.activity:
             cells.append(self.cell("activity", "activity"))
         if given.selective:
             cells += [
-                self.cell(f"selective.{slug(task.name)}", "selective", asked=task.file or task.name)
-                for task in self.tasks(given.tasks)
+                self.cell(f"selective.{called}", "selective", asked=asked)
+                for asked, called in self.tasks(given.tasks)
             ]
         by_layer: dict[str, list[str]] = {}
         for neuron in given.neurons:
             layer, _, number = neuron.rpartition(":")
             by_layer.setdefault(layer, []).append(number)
         cells += [
-            self.cell(f"text.{slug(layer)}", "text", asked=f"{layer}:{','.join(dict.fromkeys(numbers))}")
-            for layer, numbers in by_layer.items()
+            self.cell(f"text.{called}", "text", asked=f"{layer}:{','.join(dict.fromkeys(by_layer[layer]))}")
+            for layer, called in apart(by_layer)
         ]
         return cells
 
-    def tasks(self, names: Sequence[str]) -> list[Task]:
-        """The tasks of those names."""
-        return [self.one.tasks[name] for name in dict.fromkeys(names)]
+    def tasks(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        """Every task of those names: what finds it again, and what files call it."""
+        tasks = [self.one.tasks[name] for name in dict.fromkeys(names)]
+        return list(told_apart({task.file or task.name: task.name for task in tasks}).items())
 
-    def similar(self, model: Model, entry: str, other: str) -> list[LookCell]:
+    def similar(self, model: Model, entry: str, other: str, called: str) -> list[LookCell]:
         """The cells that compare the model with another, or none where that cannot be had: a failure of the run."""
         try:
-            second, label = self.other(model, entry, other)
+            second, label = self.other(model, other)
+            states, layers = (entry, ()) if second is None else self.states_of_other(second)
         except ProbekitError as problem:
-            self.work.fail(f"{self.name}.similarity.{slug(other)}", str(problem))
+            self.work.fail(f"{self.name}.similarity.{called}", str(problem))
             return []
         return [
             self.cell(
-                f"similarity.{slug(other)}.{measure}", "similarity", entry=entry, other=second, other_label=label,
-                asked=measure,
+                f"similarity.{called}.{measure}", "similarity", entry=entry, other=states, other_label=label,
+                other_layers=layers, asked=measure,
             )
-            for measure in self.analysis.measures
+            for measure in dict.fromkeys(self.analysis.measures)
         ]  # fmt: skip
 
-    def other(self, model: Model, entry: str, other: str) -> tuple[str, str]:
-        """Where the states of the model lie that this one is compared with, and what it is called."""
+    def other(self, model: Model, other: str) -> tuple[Model | None, str]:
+        """The model that this one is compared with (None: itself), and what it is called."""
         from probekit.models.twins import random_twin
 
         if other == SELF:
-            return entry, self.label
+            return None, self.label
         if other == TWIN:
             seed = self.analysis.seeds.twin
-            return self.states(random_twin(model, seed)), f"{self.label}#twin-{seed}"
+            return random_twin(model, seed), f"{self.label}#twin-{seed}"
         for planned in self.work.plan.model:
             if other in (planned.name, label_of(planned)):
-                return self.states(self.work.load(planned)), label_of(planned)
+                return self.work.load(planned), label_of(planned)
         named = ModelPlan(name=other, device=self.planned.device)
-        return self.states(load_planned(named)), Path(other).name if Path(other).is_dir() else other
+        label = label_of(named)
+        alike = [one for one in dict.fromkeys(self.analysis.similar_to) if Path(one).name == label]
+        known = label in map(label_of, self.work.plan.model)
+        return load_planned(named), other if known or len(alike) > 1 else label
 
-    def states(self, model: Model) -> str:
-        """The states of every layer asked for, in the store."""
+    def states_of_other(self, model: Model) -> tuple[str, tuple[str, ...]]:
+        """Where the states of another model lie, and which layers are compared: all, where it lacks one asked for."""
+        asked = self.one.analysis.layers
+        try:
+            layers = model.resolve_layers(asked, self.analysis.site)
+        except ConfigError:
+            layers = model.resolve_layers("all", self.analysis.site)
+        return self.states(model, layers), layers
+
+    def states(self, model: Model, layers: Sequence[str] | None = None) -> str:
+        """The states of the layers given, or of every one asked for, in the store."""
         from probekit.activations.extract import extract
 
         given, reading = self.analysis, self.steps.reading
         acts = extract(
             model,
             self.steps.corpus,
-            layers=model.resolve_layers("all" if self.all_stored() else given.layers, given.site),
+            layers=model.resolve_layers("all" if self.all_stored() else layers or given.layers, given.site),
             site=given.site,
             pool=given.pool,
             text_form=reading.text_form,
@@ -262,3 +278,13 @@ class _Looking:
             model_kind=self.kind,
             site=self.analysis.site,
         )
+
+
+def apart(asked: Iterable[str]) -> list[tuple[str, str]]:
+    """Everything asked, once, with a part of a file name that nothing else of it has.
+
+    >>> from probekit.experiment.look_steps import apart
+    >>> apart(["keys", "Rome", "keys"])
+    [('keys', 'keys'), ('Rome', 'rome')]
+    """
+    return list(told_apart({one: one for one in asked}).items())

@@ -105,7 +105,12 @@ class LookSeedPlan(Strict):
 
 
 class LookPlan(Strict):
-    """How states lie in space: pictures, similarity of layers and models, neighbours of a word, single neurons."""
+    """How states lie in space: pictures, similarity of layers and models, neighbours of a word, single neurons.
+
+    Pictures, senses, activity and shaded texts read `split`, in which the occurrence of a word in `neighbours` is
+    looked for too. Statistics, similarity and neighbours read the words of all splits; `selective` chooses on dev and
+    reports on test.
+    """
 
     kind: Literal["look"]
     tasks: list[str] = Field(default=[], description="colours of the pictures, and what neurons select")
@@ -113,7 +118,9 @@ class LookPlan(Strict):
     layers: Literal["all"] | list[int | str] = "all"
     site: Literal["hidden", "attention_output", "mlp"] = "hidden"
     pool: Literal["first", "last", "mean", "max"] = "mean"
-    split: Literal["train", "dev", "test"] | None = Field(default=None, description="test where there is one")
+    split: Literal["train", "dev", "test"] | None = Field(
+        default=None, description="of pictures, senses, activity and texts; test where there is one"
+    )
     measures: list[Literal["cka", "cka-kernel", "svcca", "pwcca", "rsa", "procrustes"]] = Field(
         default=["cka"]
     )
@@ -132,7 +139,7 @@ class LookPlan(Strict):
     neuron_site: Literal["mlp", "hidden", "attention_output"] = "mlp"
     selective: bool = False
     texts: int = Field(default=10, ge=1, description="sentences of the corpus that a neuron is shown over")
-    sample: int = Field(default=1000, ge=10, description="words of a picture, rows that are compared")
+    sample: int = Field(default=1000, ge=10, description="words of a picture")
     seeds: LookSeedPlan = LookSeedPlan()
     bootstrap: int = Field(default=1000, ge=100)
 
