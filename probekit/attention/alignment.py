@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from probekit.attention.counted import counted, twins_told
 from probekit.attention.head_null import MaximumNull
 from probekit.attention.links import SPOKEN
 from probekit.attention.offsets import FIXED
@@ -200,7 +201,9 @@ class HeadAlignment:
             ]  # fmt: skip
             if len(one.twin_hits):
                 twins = len(one.twin_hits)
-                own = f"{METHOD}, mean of {twins} random twins, each with a head of its own"
+                own = f"{METHOD}, mean of {twins_told(twins)}, each with a head of its own"
+                if twins == 1:
+                    own = f"{METHOD}, {twins_told(1)} with a head of its own"
                 found += [
                     self._row(
                         one, group, one.twin_hits.mean(axis=0), control=TWIN, method=own,
@@ -289,15 +292,14 @@ class HeadAlignment:
         return make_panels(self)
 
     def _repr_html_(self) -> str:
-        from probekit.results.html import escape
+        from probekit.attention.alignment_pictures import small_table
 
-        return f"<p>{escape(self.summary)}</p>"
+        return small_table(self)
 
     def __repr__(self) -> str:
         followed = int(self.significant.sum())
-        return (
-            f"HeadAlignment({len(self.place)} heads, {len(self.results)} sets of links, {followed} followed)"
-        )
+        return f"HeadAlignment({counted(len(self.place), 'head')}, {counted(len(self.results), 'set')} of links, "
+            f"{followed} followed)"
 
 
 def spoken(name: str, direction: str) -> str:

@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from probekit.attention.counted import cell, counted, paragraph_and_table, twins_told
 from probekit.attention.links import SPOKEN
-from probekit.results.formats import format_count, format_interval, format_percent, format_score, slug
+from probekit.results.formats import (
+    format_count,
+    format_interval,
+    format_p,
+    format_percent,
+    format_score,
+    slug,
+)
 from probekit.results.panel import Panel
 
 if TYPE_CHECKING:
@@ -31,8 +39,9 @@ def sentence(found: HeadAlignment) -> str:
     n, heads = len(found.results), len(found.place)
     of = f" of {found.about.model}" if found.about.model else ""
     text = (
-        f"{heads} heads{of} were compared with {n} set{'s' if n != 1 else ''} of links "
-        f"({format_count(found.comparisons)} accuracies on {dev}); the best head of each is reported on {test}. "
+        f"{counted(heads, 'head')}{of} {'was' if heads == 1 else 'were'} compared with {counted(n, 'set')} of links "
+        f"({format_count(found.comparisons)} "
+        f"{'accuracy' if found.comparisons == 1 else 'accuracies'} on {dev}); the best head of each is reported on {test}. "
     )
     number = int(found.significant.sum())
     if found.too_few_permutations:
@@ -58,7 +67,7 @@ def sentence(found: HeadAlignment) -> str:
         f". The largest gain: head {_head(found, one)} follows {spoken(*one.key)}, in "
         f"{format_score(one.accuracy)} {format_interval(bounds.low, bounds.high)} of cases; offset {one.offset:+d} "
         f"does in {format_score(float(one.offset_hits.mean()))}"
-        + (f", random twins in {format_score(float(one.twin_hits.mean()))}" if twins else "")
+        + (f", {twins_told(twins)} in {format_score(float(one.twin_hits.mean()))}" if twins else "")
         + "."
         + _scarce(found)
     )
@@ -97,7 +106,8 @@ def _forest(found: HeadAlignment, numbers: list[int], name: str, way: str) -> Pa
     ]
     twins = len(found.results[0].twin_hits)
     if twins:
-        series.append({"name": f"random twins (mean of {twins})", "style": "twin"})
+        name_of_twins = twins_told(1) if twins == 1 else f"random twins (mean of {twins})"
+        series.append({"name": name_of_twins, "style": "twin"})
     bounds = np.full((3, len(series), len(ordered)), np.nan)
     for column, i in enumerate(ordered):
         one = found.results[i]
@@ -202,6 +212,24 @@ def _table(found: HeadAlignment, name: str) -> Panel:
     )  # fmt: skip
 
 
+def small_table(found: HeadAlignment) -> str:
+    """The sentence and, for the sets of links with the largest gains, head, offset, twins and both p."""
+    gain = [one.accuracy - float(one.offset_hits.mean()) for one in found.results]
+    rows = []
+    for i in sorted(range(len(gain)), key=lambda i: -gain[i]):
+        one = found.results[i]
+        bounds, _ = found.interval(one.head_hits, one.cluster)
+        rows.append([
+            one.name, one.direction, _head(found, one), cell(bounds.value), format_interval(bounds.low, bounds.high),
+            f"{cell(float(one.offset_hits.mean()))} ({one.offset:+d})",
+            cell(float(one.twin_hits.mean())) if len(one.twin_hits) else "",
+            format_p(_number(found.tests["offset holm"][i])), format_p(one.null.p),
+        ])  # fmt: skip
+    columns = ["links", "direction", "head", "accuracy", "95 % interval", "fixed offset", "twins", "p (Holm)",
+               "p (permutation)"]  # fmt: skip
+    return paragraph_and_table(found.summary, columns, rows)
+
+
 def _ties(found: HeadAlignment) -> str:
     """How often a head's most attended word was not one."""
     looks = max(1, found.looks)
@@ -217,7 +245,7 @@ def _head(found: HeadAlignment, one: LinkResult) -> str:
 
 
 def _every(twins: int) -> str:
-    return "the random twin" if twins == 1 else f"each of {twins} random twins"
+    return twins_told(1) if twins == 1 else f"each of {twins} random twins"
 
 
 def _scarce(found: HeadAlignment) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from probekit.attention.counted import counted
 from probekit.attention.maps import PieceBatch, read_pieces
 from probekit.data.sentence import Sentence
 from probekit.errors import ConfigError, DataError, ModelError, did_you_mean
@@ -135,9 +136,10 @@ class AttentionMap:
         given = [row.value for row in self.rows if row.metric == "to_special" and row.value is not None]
         left = sum(self.left_out.values())
         return (
-            f"{len(given)} heads of {self.model} over {len(self.tokens)} {self.level}s of one text; to special pieces "
+            f"{counted(len(given), 'head')} of {self.model} over "
+            f"{counted(len(self.tokens), self.level)} of one text; to special pieces "
             f"goes {format_score(float(np.mean(given)), 2)} of a weight on average"
-            + (f"; {left} words were left out" if left else "")
+            + (f"; {counted(left, self.level)} {'was' if left == 1 else 'were'} left out" if left else "")
             + ". One text is an illustration, no evidence."
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from probekit.attention.counted import split_of
 from probekit.attention.head_plane import HeadDistances, find_clusters
 from probekit.attention.maps import PIECES_PER_BATCH, PieceBatch, Texts, as_corpus, left_out, read_batches
 from probekit.attention.twins import twins_of
@@ -99,6 +100,8 @@ def head_distances(
         model=model.name,
         model_kind=model.kind,
         corpus=texts.name,
+        split=split_of(texts),
+        n_sentences=len(texts),
     )
 
 

@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from probekit.attention.counted import (
+    cell,
+    counted,
+    near_zero,
+    paragraph_and_table,
+    sentences_told,
+    twins_told,
+)
 from probekit.glossary import Layer, ModelKind
 from probekit.maths.planes import Faith, faith, same_label_chance, same_label_share
 from probekit.maths.resampling import cluster_bootstrap, describe_interval
@@ -44,6 +52,7 @@ class HeadDistances:
     sums : float64 ``[sentences, 3]``: mean distance within layers, between layers, and pieces, added up over pieces
     twins : the same for each random twin
     left_out : words that were not read, by reason
+    split : of which the sentences are, "" of none, "all" of several
     """
 
     layers: tuple[Layer, ...]
@@ -63,6 +72,8 @@ class HeadDistances:
     model: str = ""
     model_kind: ModelKind = "pretrained"
     corpus: str = ""
+    split: str = ""
+    n_sentences: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -148,7 +159,7 @@ class HeadDistances:
 
     def _row(self, metric: str, value: float | None, *, n: int, **more: Any) -> Measurement:
         shared: dict[str, Any] = {
-            "unit": "head", "method": METHOD, "site": "heads", "split": "", "model": self.model,
+            "unit": "head", "method": METHOD, "site": "heads", "split": self.split, "model": self.model,
             "model_kind": self.model_kind, "corpus": self.corpus, "n_left_out": sum(self.left_out.values()),
         }  # fmt: skip
         if more.get("control") == "random-twin":
@@ -172,10 +183,15 @@ class HeadDistances:
         twins = [
             row.value for row in self.rows if row.metric == apart.metric and row.control == "random-twin"
         ]
-        beside = f"; in random twins {', '.join(format_score(x) for x in twins)}" if twins else ""
+        beside = f"; in {twins_told(len(twins))} {', '.join(near_zero(x) for x in twins)}" if twins else ""
+        p = format_p(apart.p)
+        bounds = f"{format_interval(apart.low, apart.high)}, p {p}"
+        if apart.low is None:
+            bounds = f"(one sentence: no interval; p {p} is over its heads alone)"
+        over = f", over {sentences_told(self.n_sentences, self.split)}" if self.n_sentences else ""
         return (
-            f"Heads of one layer of {self.model} are {format_score(apart.value)} bits nearer to each other than heads "
-            f"of two {format_interval(apart.low, apart.high)}, p {format_p(apart.p)}{beside}. {lost}; {best}."
+            f"Heads of one layer of {self.model} are {near_zero(apart.value)} bits nearer to each other than heads "
+            f"of two {bounds}{over}{beside}. {lost}; {best}."
         )
 
     @property
@@ -198,7 +214,8 @@ class HeadDistances:
                     "heatmap",
                     "head-distances",
                     "Distances between heads",
-                    "Jensen-Shannon divergence of what two heads look at, averaged over pieces.",
+                    "Jensen-Shannon divergence of what two heads look at, averaged over "
+                    f"{self._pieces}.",
                     {"value": self.distance},
                     {
                         "rows": names, "columns": names, "row_label": "Head (layer.head)", "column_label": "Head",
@@ -211,7 +228,7 @@ class HeadDistances:
     def _plane(self, name: str, title: str, what: str, code: Array, classes: list[str], note: str) -> Panel:
         caption = (
             f"Points near each other look at the same pieces; coloured by {what}. Metric multidimensional scaling of "
-            f"Jensen-Shannon divergences over {self.n_pieces:,} pieces; axes mean nothing, and stress says what the "
+            f"Jensen-Shannon divergences over {self._pieces}; axes mean nothing, and stress says what the "
             "plane loses (0 is nothing). Named (layer.head) are the heads least like the others."
         )
         far = np.argsort(-self.distance.mean(1), kind="stable")[:MARKED].tolist()
@@ -221,13 +238,22 @@ class HeadDistances:
         }  # fmt: skip
         return Panel("scatter", name, title, caption, {"xy": self.plane[None], "code": code}, labels)
 
-    def _repr_html_(self) -> str:
-        from probekit.results.html import escape
+    @property
+    def _pieces(self) -> str:
+        """Over what distances are averaged, in words."""
+        of = f" of {sentences_told(self.n_sentences, self.split)}" if self.n_sentences else ""
+        return counted(self.n_pieces, "piece") + of
 
-        return f"<p>{escape(self.summary)}</p>"
+    def _repr_html_(self) -> str:
+        rows = [
+            [row.metric.replace("_", " "), row.control.replace("-", " "), cell(row.value),
+             format_interval(row.low, row.high), "" if row.p is None else format_p(row.p)]
+            for row in self.rows
+        ]  # fmt: skip
+        return paragraph_and_table(self.summary, ["measure", "control", "value", "95 % interval", "p"], rows)
 
     def __repr__(self) -> str:
-        return f"HeadDistances({len(self.distance)} heads of {self.model}, {self.n_pieces:,} pieces)"
+        return f"HeadDistances({len(self.distance)} heads of {self.model}, {counted(self.n_pieces, 'piece')})"
 
 
 def find_clusters(distance: Array, clusters: int | None = None) -> tuple[Array, float]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from probekit.attention.counted import split_of
 from probekit.attention.head_table import METRICS, HeadStatistics
 from probekit.attention.maps import PIECES_PER_BATCH, PieceBatch, Texts, as_corpus, left_out, read_batches
 from probekit.attention.targets import (
@@ -120,6 +121,7 @@ def head_statistics(
         model=model.name,
         model_kind=model.kind,
         corpus=texts.name,
+        split=split_of(texts),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from probekit.attention.counted import cell, counted, paragraph_and_table, sentences_told, twins_told
 from probekit.errors import ConfigError, did_you_mean
 from probekit.glossary import Layer, ModelKind
 from probekit.maths.resampling import describe_interval
@@ -66,6 +67,7 @@ class HeadStatistics:
     n : int64 ``[layers, metrics]``, over how many pieces
     profile, profile_uniform : float64 ``[layers, heads, offsets]`` and ``[layers, offsets]``, weight by distance
     left_out : words that were not read, by reason
+    split : of which the sentences are, "" of none, "all" of several
     """
 
     layers: tuple[Layer, ...]
@@ -87,6 +89,7 @@ class HeadStatistics:
     model_kind: ModelKind = "pretrained"
     corpus: str = ""
     metrics: tuple[str, ...] = tuple(METRICS)
+    split: str = ""
 
     def value(self, metric: str) -> Array:
         """One statistic of every head, float64 ``[layers, heads]``. Raises ConfigError for an unknown one."""
@@ -114,7 +117,7 @@ class HeadStatistics:
         for at, layer in enumerate(self.layers):
             for number, metric in enumerate(self.metrics):
                 shared: dict[str, Any] = {
-                    "layer": layer, "metric": metric, "site": "heads", "split": "", "unit": "piece",
+                    "layer": layer, "metric": metric, "site": "heads", "split": self.split, "unit": "piece",
                     "model": self.model, "model_kind": self.model_kind, "corpus": self.corpus,
                     "n": int(self.n[at, number]), "n_left_out": sum(self.left_out.values()),
                     "reason": REASONS.get(metric, "") if np.isnan(self.values[at, :, number]).any() else "",
@@ -160,7 +163,8 @@ class HeadStatistics:
             )
         count = self.values.shape[0] * self.values.shape[1]
         return (
-            f"{count} heads of {self.model} over {self.n_sentences:,} sentences. The largest mean weights go to: "
+            f"{counted(count, 'head')} of {self.model} over "
+            f"{sentences_told(self.n_sentences, self.split)}. The largest mean weights go to: "
             + "; ".join(parts)
             + ". The largest of many is a description, not a test."
         )
@@ -180,7 +184,7 @@ class HeadStatistics:
         if len(self.twins):
             twin = self.twins[..., number]
             low, high = (format_score(float(x), 2) for x in (twin.min(), twin.max()))
-            beside += f"; heads of random twins: {low} to {high}"
+            beside += f"; heads of {twins_told(len(self.twins))}: {low} to {high}"
         labels: dict[str, Any] = {
             "rows": list(self.layers), "columns": [str(head) for head in range(value.shape[1])],
             "row_label": "Layer", "column_label": "Head", "value_label": METRICS[metric],
@@ -194,7 +198,7 @@ class HeadStatistics:
             "heatmap",
             f"heads-{metric.replace('_', '-')}",
             METRICS[metric],
-            f"Mean over the pieces of {self.n_sentences:,} sentences. {beside}.",
+            f"Mean over the pieces of {sentences_told(self.n_sentences, self.split)}. {beside}.",
             {"value": value},
             labels | {"range": [0.0, top]},
         )
@@ -206,7 +210,8 @@ class HeadStatistics:
             "heatmap",
             "heads-by-distance",
             "Attention by distance",
-            f"Weight given to the piece so far away (before: negative), averaged over the {count} heads of a layer.",
+            f"Weight given to the piece so far away (before: negative), averaged over the "
+            f"{counted(count, 'head')} of a layer and {sentences_told(self.n_sentences, self.split)}.",
             {"value": value},
             {
                 "rows": list(self.layers), "columns": [f"{offset:+d}" if offset else "0" for offset in self.offsets],
@@ -216,12 +221,26 @@ class HeadStatistics:
         )  # fmt: skip
 
     def _repr_html_(self) -> str:
-        from probekit.results.html import escape
-
-        return f"<p>{escape(self.summary)}</p>"
+        rows = []
+        for at, metric in enumerate(self.metrics):
+            value = self.values[:, :, at]
+            if np.isnan(value).all():
+                rows.append([METRICS[metric], "", "", "", ""])
+                continue
+            layer, head = np.unravel_index(int(np.nanargmax(value)), value.shape)
+            twins = (
+                [cell(float(x)) for x in (self.twins[..., at].min(), self.twins[..., at].max())]
+                if len(self.twins)
+                else []
+            )
+            rows.append([
+                METRICS[metric], f"{self.layers[layer]}.{head}", cell(float(value[layer, head])),
+                cell(float(self.uniform[layer, at])), " to ".join(twins) if all(twins) else "",
+            ])  # fmt: skip
+        columns = ["statistic", "highest in (layer.head)", "there", "even attention", "heads of twins"]
+        return paragraph_and_table(self.summary, columns, rows)
 
     def __repr__(self) -> str:
         layers, heads, _ = self.values.shape
-        return (
-            f"HeadStatistics({layers} layers x {heads} heads of {self.model}, {self.n_sentences:,} sentences)"
-        )
+        read = counted(self.n_sentences, "sentence")
+        return f"HeadStatistics({layers} layers x {heads} heads of {self.model}, {read})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from probekit.attention.counted import cell, counted, paragraph_and_table
 from probekit.glossary import Layer, ModelKind
 from probekit.maths.resampling import describe_interval, mean_interval
 from probekit.results.measurement import Measurement, tidy
@@ -106,7 +106,7 @@ class MapAgreement:
             return f"No row of the maps of {self.model} could be ranked: the texts have too few words."
         most, least = max(means, key=lambda k: means[k]), min(means, key=lambda k: means[k])
         text = (
-            f"Over {self.n_sentences:,} sentence{'s' if self.n_sentences > 1 else ''}, maps of {self.model} by "
+            f"Over {counted(self.n_sentences, 'sentence')}, maps of {self.model} by "
             f"{most[0]} and {most[1]} rank other words most alike (mean Spearman over layers {means[most]:+.2f})"
         )
         text += "." if most == least else f", {least[0]} and {least[1]} least ({means[least]:+.2f})."
@@ -116,7 +116,7 @@ class MapAgreement:
             fixed = max((row for row in found if row.control), key=lambda row: row.value or 0)
             text += (
                 f" A syntactic neighbour is most often first by {best.method} at layer {best.layer} "
-                f"({100 * (best.value or 0):.1f} % of {best.n:,} words, the best of {len(self.answers)}); "
+                f"({100 * (best.value or 0):.1f} % of {counted(best.n, 'word')}, the best of {len(self.answers)}); "
                 f"{fixed.method} is one for {100 * (fixed.value or 0):.1f} %."
             )
         return text
@@ -145,10 +145,17 @@ class MapAgreement:
         return [*panels, self._neighbours_panel()] if self.has_trees else panels
 
     def __repr__(self) -> str:
-        return f"<MapAgreement of {self.model}: {', '.join(self.methods)}, {self.n_sentences:,} sentences>"
+        return f"<MapAgreement of {self.model}: {', '.join(self.methods)}, {counted(self.n_sentences, 'sentence')}>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary)}</p>{self.table().to_html(max_rows=40)}"
+        rows = []
+        for a, b in dict.fromkeys((pair.a, pair.b) for pair in self.pairs):
+            own = [row.value for row in self.rows if row.group == f"maps={a}~{b}"]
+            known = [value for value in own if value is not None]
+            told = [float(np.mean(known)), min(known), max(known)] if known else [None] * 3
+            rows.append([f"{a} and {b}", *map(cell, told)])
+        columns = ["maps", "mean Spearman over layers", "lowest layer", "highest layer"]
+        return paragraph_and_table(self.summary, columns, rows)
 
     def _mean(self, row: Measurement, values: Array, sentence: Array) -> Measurement:
         known = np.isfinite(values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from probekit.attention.counted import cell, counted, paragraph_and_table
 from probekit.attention.maps import PieceBatch, Texts, as_corpus, left_out, piece_batches
 from probekit.errors import ConfigError, DataError, did_you_mean
 from probekit.glossary import Layer, ModelKind, Progress, silent
@@ -158,7 +158,7 @@ class Mixing:
         what = "on average over heads, " if len(self.heads) > 1 else ""
         return (
             f"By {self.method}, {what}a {self.level} of {self.model} takes at layer {self.layers[-1]} "
-            f"{', '.join(said) or 'nothing that could be measured'} ({n:,} text{'s' if n > 1 else ''})."
+            f"{', '.join(said) or 'nothing that could be measured'} ({counted(n, 'text')})."
         )
 
     @property
@@ -172,10 +172,19 @@ class Mixing:
         ]
 
     def __repr__(self) -> str:
-        return f"<Mixing by {self.kind}: {len(self.texts)} texts, layers {', '.join(self.layers)}>"
+        return f"<Mixing by {self.kind}: {counted(len(self.texts), 'text')}, layers {', '.join(self.layers)}>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary)}</p>{self.table().to_html(max_rows=20)}"
+        metrics = [m for m in METRICS if m != "to_special" or self.level == "word"]
+        rows = []
+        for layer in self.layers:
+            own = [row for row in self.rows if row.layer == layer]
+            values = [
+                [row.value for row in own if row.metric == m and row.value is not None] for m in metrics
+            ]
+            rows.append([layer, *(cell(float(np.mean(known))) if known else "" for known in values)])
+        columns = ["layer", *(f"from {SPOKEN[m]}" for m in metrics)]
+        return paragraph_and_table(self.summary, columns, rows)
 
     def _map_panel(self, number: int) -> Panel:
         one = self.texts[number]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from probekit.attention.counted import cell, counted, paragraph_and_table
 from probekit.errors import ConfigError, did_you_mean
 from probekit.glossary import ModelKind
 from probekit.maths.resampling import describe_interval, holm, mean_interval
 from probekit.maths.sign_flips import sign_flip_p
+from probekit.results.formats import format_interval
 from probekit.results.measurement import Measurement, tidy
 from probekit.results.panel import Panel
 
@@ -113,13 +114,19 @@ class AttentionParser:
         less = [a.right() - b.right() for a, b in pairs]
         sentence = self.systems[0].sentence
         p = sign_flip_p(np.stack(less), sentence)
+        tested = not self._one_sentence  # over one sentence there is nothing to flip
         for (a, b), one, difference, adjusted in zip(pairs, p, less, holm(p), strict=True):
             row = replace(
-                self._row(a), metric="uas_difference", group="decoder=best head", reference=b.spoken, p=one,
-                p_adjusted=adjusted, family_size=len(pairs),
+                self._row(a), metric="uas_difference", group="decoder=best head", reference=b.spoken
             )  # fmt: skip
+            if tested:
+                row = replace(row, p=one, p_adjusted=adjusted, family_size=len(pairs))
             rows.append(self._bounded(row, difference, sentence))
         return rows
+
+    @property
+    def _one_sentence(self) -> bool:
+        return len(np.unique(self.systems[0].sentence)) < 2
 
     def table(self) -> pandas.DataFrame:
         """All rows as a tidy pandas table."""
@@ -143,11 +150,13 @@ class AttentionParser:
             for (control, name), row in by.items()
             if control == "random-twin" and "vectors" not in name
         ]
+        alone = " This is one sentence: no interval, no test." if self._one_sentence else ""
         beside = f" and a random twin's attention {100 * max(twins):.1f} %" if twins else ""
         return (
             f"A parser that sees only the attention of {self.model} finds {_percent(own)} of the heads of test "
-            f"({own.n:,} words), where distances alone find {_percent(base)}, the better chain {_percent(chain)}"
-            f"{beside}; with static vectors it finds {_percent(wide)}, and distances with them {_percent(wide_base)}."
+            f"({counted(own.n, 'word')}), where distances alone find {_percent(base)}, the better chain "
+            f"{_percent(chain)}{beside}; with static vectors it finds {_percent(wide)}, and distances with them "
+            f"{_percent(wide_base)}.{alone}"
         )
 
     @property
@@ -163,8 +172,8 @@ class AttentionParser:
             "series": [{"name": "UAS", "style": "task"}],
         }  # fmt: skip
         caption = (
-            f"Share of words whose best head is the gold one, root included, {self.n_punctuation:,} words of upos "
-            f"PUNCT not scored; {describe_interval(self.resamples)}."
+            f"Share of words whose best head is the gold one, root included, {counted(self.n_punctuation, 'word')} of "
+            f"upos PUNCT not scored; {describe_interval(self.resamples)}."
         )
         forest = Panel(
             "forest", "attention-parser-uas", "Parsing with attention alone", caption, value, labels
@@ -178,7 +187,12 @@ class AttentionParser:
         return f"<AttentionParser of {self.model}: {len(self.systems)} systems>"
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.summary)}</p>{self.table().to_html()}"
+        rows = [
+            [row.method.partition(":")[0], row.group.removeprefix("decoder="), cell(row.value),
+             format_interval(row.low, row.high)]
+            for row in self.rows if row.metric == "uas"
+        ]  # fmt: skip
+        return paragraph_and_table(self.summary, ["parser", "decoder", "UAS on test", "95 % interval"], rows)
 
     def _system(self, name: str) -> ParserSystem:
         for system in self.systems:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from probekit.attention.counted import cell, counted, paragraph_and_table, twins_told
 from probekit.attention.gold_trees import GoldTree, gold_trees
 from probekit.attention.maps import WordMaps, read_maps
 from probekit.attention.twins import twins_of
@@ -21,6 +21,7 @@ from probekit.glossary import ModelKind, Progress, silent
 from probekit.maths.resampling import cluster_bootstrap, describe_interval, holm
 from probekit.maths.sign_flips import sign_flip_p
 from probekit.maths.trees import gold_edges, shared_edges, spanning_trees
+from probekit.results.formats import format_interval, format_p
 from probekit.results.measurement import Measurement, tidy
 from probekit.results.panel import Panel
 
@@ -109,12 +110,14 @@ class TreeHeads:
         rows += [_score(row, found, self.test, self.resamples) for row, found in rivals]
         differences = np.stack([mine - found for _, found in rivals]).astype(np.float64)
         p = sign_flip_p(differences, np.arange(differences.shape[1]))
+        tested = _many(self.test)  # over one sentence there is nothing to flip
         for (row, _), less, one, adjusted in zip(rivals, differences, p, holm(p), strict=True):
             reference = (
                 f"{row.control or 'head'}: {row.method if row.control != 'random-twin' else row.model}"
             )
-            difference = replace(own, metric="uuas_difference", reference=reference, p=one, p_adjusted=adjusted,
-                                 family_size=len(rivals), seeds=row.seeds)  # fmt: skip
+            difference = replace(own, metric="uuas_difference", reference=reference, seeds=row.seeds)  # fmt: skip
+            if tested:
+                difference = replace(difference, p=one, p_adjusted=adjusted, family_size=len(rivals))
             rows.append(_score(difference, less, self.test, self.resamples))
         return rows
 
@@ -133,12 +136,19 @@ class TreeHeads:
             verdict = "cannot be told from"
         else:
             verdict = "is above" if (less.value or 0) > 0 else "is below"
-        twins = [row.value or 0 for row in self.rows if row.control == "random-twin"]
-        beside = f"; the heads chosen in random twins reach {100 * max(twins):.1f} % at most" if twins else ""
+        twins = [row.value or 0 for row in self.rows if row.control == "random-twin" and row.metric == "uuas"]
+        beside = (
+            f"; the heads chosen in {twins_told(len(twins))} reach {100 * max(twins):.1f} % at most"
+            if twins
+            else ""
+        )
+        if len(twins) == 1:
+            beside = f"; the head chosen in {twins_told(1)} reaches {100 * twins[0]:.1f} %"
+        alone = "" if _many(self.test) else " This is one sentence: no interval, no test."
         return (
             f"The maximum spanning trees of head {head} of layer {layer} of {self.model}, chosen on dev, have "
-            f"{_percent(own)} of the gold edges of test ({own.n:,} edges), which {verdict} linking each word with the "
-            f"next ({_percent(chain)}); a random tree has {_percent(chance)}{beside}."
+            f"{_percent(own)} of the gold edges of test ({counted(own.n, 'edge')}), which {verdict} linking each word "
+            f"with the next ({_percent(chain)}); a random tree has {_percent(chance)}{beside}.{alone}"
         )
 
     @property
@@ -172,8 +182,24 @@ class TreeHeads:
         return f"<TreeHeads of {self.model}: head {head} of layer {layer} chosen on dev>"
 
     def _repr_html_(self) -> str:
-        test = [row for row in self.rows if row.split == "test"]
-        return f"<p>{html.escape(self.summary)}</p>{tidy(test).to_html()}"
+        less = {
+            row.reference.partition(":")[2].strip(): row
+            for row in self.rows
+            if row.metric == "uuas_difference"
+        }
+        rows = []
+        for row in self.rows:
+            if row.split == "test" and row.metric == "uuas":
+                own = less.get(row.method if row.control != "random-twin" else row.model)
+                name = row.model if row.control == "random-twin" else row.method
+                rows.append([
+                    name if row.control else "the head chosen on dev",
+                    f"{row.layer}.{row.group.removeprefix('head=')}" if row.layer else "",
+                    cell(row.value), format_interval(row.low, row.high),
+                    "" if own is None or not row.control or own.p_adjusted is None else format_p(own.p_adjusted),
+                ])  # fmt: skip
+        columns = ["tree", "layer.head", "UUAS on test", "95 % interval", "p of the difference (Holm)"]
+        return paragraph_and_table(self.summary, columns, rows)
 
     def _forest(self) -> Panel:
         shown = [row for row in self.rows if row.split == "test" and row.metric == "uuas"]
@@ -277,6 +303,11 @@ def _count(
         )
     left_out["edges"] = n_edges - int(edges.sum())
     return TreeCounts(found, chain, chance, edges, left_out)
+
+
+def _many(counts: TreeCounts) -> bool:
+    """Whether there is more than one sentence with edges, so that there is something to resample."""
+    return int((counts.edges > 0).sum()) > 1
 
 
 def _choose(counts: TreeCounts) -> tuple[int, int]:

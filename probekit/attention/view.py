@@ -33,7 +33,7 @@ Array = NDArray[Any]
 METRIC = "largest weight on a piece farther away"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AttentionView:
     """The attention of one text, made by `pk.attention_view`: a notebook shows it, `.save` writes the page.
 
@@ -76,6 +76,10 @@ class AttentionView:
         """Write the page as one file and give its path back. Raises DiskError, and what `html` raises."""
         write_bytes(path, self.html(view).encode("utf-8"))
         return Path(path)
+
+    def __repr__(self) -> str:
+        layers, heads, pieces, _ = self.panel.arrays["weights"].shape
+        return f"<AttentionView of {self.rows[0].model}: {layers} layers x {heads} heads, {pieces} pieces>"
 
     def _repr_html_(self) -> str:
         if missing := views_missing():

@@ -35,7 +35,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Permutations of the maximum over heads.",
 )
-@click.option("--twins", default=3, show_default=True, help="Random twins of the model.")
+@click.option(
+    "--twins",
+    default=3,
+    show_default=True,
+    help="Random twins of the model; statistics, distances and the parser read one of them.",
+)
 @click.option("--statistics/--no-statistics", default=True, show_default=True,
               help="Entropy, and where weight goes: special pieces, previous, next ...")  # fmt: skip
 @click.option("--distances", is_flag=True, help="How alike heads are, with a map of them.")

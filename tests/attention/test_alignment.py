@@ -179,3 +179,14 @@ def test_pictures_hold_the_numbers_and_can_be_drawn(found: HeadAlignment) -> Non
 def test_text_of_a_model_stays_text() -> None:
     one = alignment(result("det", "dependent", 36, 4), about=About(model="<img src=x>"))
     assert "<img" not in one._repr_html_()
+
+
+def test_one_twin_is_one_and_a_notebook_sees_a_small_table() -> None:
+    one = alignment(result("punct", "dependent", 40, 4, twin_hits=np.zeros((1, N), bool), twin_chosen=(0,)))
+    assert "also above one random twin" in one.summary
+    assert ", one random twin in 0.000" in one.summary
+    twin = next(row for row in one.rows if row.control == "random-twin")
+    assert "one random twin with a head of its own" in twin.method
+    shown = one._repr_html_()
+    assert shown.count("<tr>") == 2
+    assert "NaN" not in shown

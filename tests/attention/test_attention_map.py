@@ -145,3 +145,14 @@ def test_bad_input() -> None:
     with pytest.raises(ModelError, match="computes its queries out of sight"):
         attention_map(small("mpnet"), "a", vectors=True)
     assert attention_map(small("mpnet"), "a").weights.shape == (3, 4, 3, 3)
+
+
+def test_the_sentence_names_pieces_and_words_by_their_name() -> None:
+    model = tiny_model("bert")
+    long = " ".join(["the cat sat"] * 40)
+    cut = pk.attention_map(model, long, "piece")
+    assert cut.left_out
+    assert f"; {sum(cut.left_out.values())} pieces were left out" in cut.summary
+    words = pk.attention_map(model, long, "word")
+    assert f"; {sum(words.left_out.values())} words were left out" in words.summary
+    assert "over 1 word of one text" in pk.attention_map(model, "cat", "word").summary

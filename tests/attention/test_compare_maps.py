@@ -103,3 +103,10 @@ def test_bad_input() -> None:
     for methods in ("rollout", ["rollout"], ["rollout", "rollout"]):
         with pytest.raises(ConfigError, match="give at least two methods, each once"):
             pk.compare_maps(model, "the cat", methods)
+
+
+def test_a_notebook_sees_a_row_for_each_two_maps() -> None:
+    found = pk.compare_maps(tiny_model("bert"), ["the cat sat here", "a dog"], resamples=20)
+    shown = found._repr_html_()
+    assert shown.count("<tr>") == 1 + len({(pair.a, pair.b) for pair in found.pairs})
+    assert "NaN" not in shown

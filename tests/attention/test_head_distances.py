@@ -162,11 +162,36 @@ def test_twins_panels_and_words() -> None:
     assert {row.control for row in found.rows} == {"", "random-twin", "chance"}
     assert [panel.kind for panel in found.panels] == ["scatter", "scatter", "heatmap"]
     assert "stress" in found.panels[0].labels["notes"][0]
-    assert "random twins" in found.summary
+    assert "in one random twin" in found.summary
+    assert "bits nearer to each other" in found.summary
     assert "bits nearer to each other" in found._repr_html_()
     assert len(found.table()) == len(found.rows)
     for panel in found.panels:
         pk.plot(panel)
+
+
+def test_words_and_rows_say_of_which_split_and_what_one_sentence_cannot_say() -> None:
+    model = tiny_model("bert")
+    corpus = pk.generate_corpus(1, 4, 3)
+    one = head_distances(model, corpus.split("train"), permutations=99, resamples=20)
+    assert "(one sentence: no interval; p " in one.summary
+    assert " ," not in one.summary
+    test = head_distances(model, corpus.split("test"), twins=2, permutations=99, resamples=20)
+    assert "over 3 sentences of test; in 2 random twins" in test.summary
+    assert {row.split for row in test.rows} == {"test"}
+    assert all("3 sentences of test" in panel.caption for panel in test.panels)
+    shown = test._repr_html_()
+    assert shown.count("<table") == 1
+    assert "NaN" not in shown
+
+
+def test_a_difference_that_is_nothing_is_said_to_be_about_0() -> None:
+    equal = replace(
+        made(np.ones((4, 4)) - np.eye(4), 2), sums=np.array([[1.0, 0.9999, 1.0], [1.0, 0.9998, 1.0]]),
+        twins=(np.array([[1.0, 0.9999, 1.0], [1.0, 0.9997, 1.0]]),), twin_seeds=(0,),
+    )  # fmt: skip
+    assert "are about 0 bits nearer" in equal.summary
+    assert "in one random twin about 0." in equal.summary
 
 
 def test_bad_input() -> None:

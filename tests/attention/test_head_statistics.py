@@ -215,6 +215,26 @@ def test_one_sentence_has_no_interval() -> None:
     assert {row.interval for row in found.rows} == {""}
 
 
+def test_rows_and_words_say_of_which_split_and_how_many_twins() -> None:
+    model = tiny_model("bert")
+    corpus = pk.generate_corpus(1, 2, 3)
+    one = head_statistics(model, corpus.split("test"), twins=1, resamples=20)
+    assert {row.split for row in one.rows} == {"test"}
+    assert "over 3 sentences of test." in one.summary
+    assert all("3 sentences of test" in panel.caption for panel in one.panels)
+    assert "heads of one random twin: " in one.panels[0].caption
+    every = head_statistics(model, corpus, twins=2, resamples=20)
+    assert {row.split for row in every.rows} == {"all"}
+    assert "6 sentences of all splits" in every.summary
+    assert "heads of 2 random twins: " in every.panels[0].caption
+    text = head_statistics(model, "the cat sat")
+    assert {row.split for row in text.rows} == {""}
+    assert "over 1 sentence." in text.summary
+    shown = one._repr_html_()
+    assert shown.count("<tr>") == 1 + len(METRICS)
+    assert "NaN" not in shown
+
+
 def test_edits_in_force_act() -> None:
     model = tiny_model("bert")
     plain = head_statistics(model, lines(3), resamples=20)

@@ -89,3 +89,13 @@ def test_bad_input() -> None:
         found.map(7)
     with pytest.raises(ConfigError, match="there is no text 3: they are numbered 0 to 0"):
         found.map(1, text=3)
+
+
+def test_a_notebook_sees_a_small_table_with_empty_cells() -> None:
+    found = pk.norm_maps(tiny_model("bert"), "cat")
+    assert repr(found).startswith("<Mixing by norms: 1 text, layers")
+    shown = found._repr_html_()
+    assert shown.count("<tr>") == 1 + len(found.layers)
+    assert "from the one before" in shown
+    assert "<td></td>" in shown  # one word has no neighbour
+    assert not {"NaN", "None"} & set(shown.replace("<", ">").split(">"))

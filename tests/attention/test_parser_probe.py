@@ -214,6 +214,19 @@ def test_whole_way_with_a_twin(monkeypatch: pytest.MonkeyPatch) -> None:
         found.uas("attention", "tree")
 
 
+def test_one_sentence_of_test_has_no_interval_and_no_p() -> None:
+    own = corpus(4)
+    first = [one for one in own if one.split != "test"] + list(own.split("test"))[:1]
+    found = pk.parse_with_attention(
+        tiny_model("bert"), pk.Corpus(first, "one"), static_dims=4, train_sentences=4, resamples=20
+    )
+    assert {(row.p, row.p_adjusted, row.low) for row in found.rows} == {(None, None, None)}
+    assert found.summary.endswith("This is one sentence: no interval, no test.")
+    shown = found._repr_html_()
+    assert "best tree" in shown
+    assert "NaN" not in shown
+
+
 def test_bad_input() -> None:
     model: Model = tiny_model("bert")
     with pytest.raises(ConfigError, match="train_sentences must be at least 1, not 0"):

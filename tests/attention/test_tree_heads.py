@@ -118,6 +118,20 @@ def test_a_model_is_read_and_twins_stand_beside() -> None:
             assert found.dev.found[number, 1, 1] == len(edges & gold)
 
 
+def test_one_sentence_has_no_interval_and_no_p() -> None:
+    model = tiny_model("bert")
+    found = pk.tree_heads(model, corpus(1), twins=[pk.random_twin(model, 0)], resamples=20)
+    differences = [row for row in found.rows if row.metric == "uuas_difference"]
+    assert {(row.p, row.p_adjusted, row.low) for row in differences} == {(None, None, None)}
+    assert found.summary.endswith("This is one sentence: no interval, no test.")
+    assert "the head chosen in one random twin reaches" in found.summary
+    shown = found._repr_html_()
+    assert shown.count("<tr>") == 5
+    assert "NaN" not in shown
+    assert "None" not in shown
+    assert "one sentence" not in pk.tree_heads(model, corpus(2), resamples=20).summary
+
+
 def test_bad_input() -> None:
     model = tiny_model("bert")
     with pytest.raises(DataError, match="has the column 'head'"):

@@ -176,3 +176,10 @@ def test_a_family_whose_queries_are_not_seen_is_refused_by_name(monkeypatch: pyt
         ModelError, match=r"bert computes its queries and keys out of sight, .* take view='head'"
     ):
         attention_view(model, A, view="neuron")
+
+
+def test_repr_is_a_line() -> None:
+    shown = attention_view(tiny_model("bert"), A)
+    assert repr(shown).startswith("<AttentionView of ")
+    assert "2 layers x 2 heads" in repr(shown)
+    assert len(repr(shown)) < 200
