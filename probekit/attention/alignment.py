@@ -298,8 +298,8 @@ class HeadAlignment:
 
     def __repr__(self) -> str:
         followed = int(self.significant.sum())
-        return f"HeadAlignment({counted(len(self.place), 'head')}, {counted(len(self.results), 'set')} of links, "
-            f"{followed} followed)"
+        heads, sets = counted(len(self.place), "head"), counted(len(self.results), "set")
+        return f"HeadAlignment({heads}, {sets} of links, {followed} followed)"
 
 
 def spoken(name: str, direction: str) -> str:

@@ -41,7 +41,8 @@ def sentence(found: HeadAlignment) -> str:
     text = (
         f"{counted(heads, 'head')}{of} {'was' if heads == 1 else 'were'} compared with {counted(n, 'set')} of links "
         f"({format_count(found.comparisons)} "
-        f"{'accuracy' if found.comparisons == 1 else 'accuracies'} on {dev}); the best head of each is reported on {test}. "
+        f"{'accuracy' if found.comparisons == 1 else 'accuracies'} on {dev}); "
+        f"the best head of each is reported on {test}. "
     )
     number = int(found.significant.sum())
     if found.too_few_permutations:
