@@ -92,7 +92,8 @@ class NeuronActivity:
     def units(self, layer: int | str | None = None) -> pandas.DataFrame:
         """One line per unit: mean, spread, share of words at which it is on, extremes, quantiles, kind.
 
-        Quantiles are off by at most a sixteenth of their value.
+        Quantiles whose size lies between 0.001 and 1024 are off by at most a sixteenth of it, those nearer to 0 by at
+        most 0.001; larger ones share a bin, bounded by the extremes.
         """
         import pandas
 

@@ -72,8 +72,8 @@ def neuron_selectivity(
 
     Parameters
     ----------
-    label : a task (or its name) that labels words or sentences; "bracket_depth", "position", "sentence_length"; or a
-        function that gives for a sentence a number, a label, or None for each word
+    label : a task (or its name) that labels words or sentences; "bracket_depth", "inside_quotes", "position",
+        "sentence_length"; or a function that gives for a sentence a number, a label, or None for each word
     given : numbers by name that are held fixed where the label is a number of words
     min_count : units a label, and the rest, must have in both splits; a rarer label is not scored and says so
     most : units of a split at most: whole sentences, drawn with `seed`

@@ -142,9 +142,14 @@ def _items(panels: Sequence[Panel]) -> list[Item]:
     return items
 
 
+HIDDEN = {"scatter": ("names",)}
+"""Labels of a kind of panel that no figure draws."""
+
+
 def _key(panel: Panel) -> str:
     """What the code points in a figure stand for, where the fonts that drew it lack a character; a browser has more."""
-    missing = undrawn("".join(_texts(dict(panel.labels))))
+    drawn = {key: value for key, value in panel.labels.items() if key not in HIDDEN.get(panel.kind, ())}
+    missing = undrawn("".join(_texts(drawn)))
     if not missing:
         return ""
     named = ", ".join(f"U+{ord(char):04X} is {char}" for char in missing[:KEYS])

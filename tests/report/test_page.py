@@ -11,11 +11,12 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from probekit.errors import ConfigError, DataError, StoreError
 from probekit.report.figures import style
-from probekit.report.page import build_page
+from probekit.report.page import _key, build_page
 from probekit.report.write import write_page, write_report
 from probekit.results.measurement import Measurement
 from probekit.results.panel import Panel
@@ -245,6 +246,15 @@ def test_code_points_in_a_figure_are_explained_on_the_page(
     assert figure < text.rindex("drawn as code points") < other
     assert "Best first. Characters that the fonts of this figure lack" in text
     assert "U+540D is 名, U+8A5E is 詞." in text
+
+
+def test_only_characters_that_are_drawn_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(style, "_drawable", lambda char: char not in "名詞")
+    arrays = {"xy": np.zeros((1, 2, 2)), "code": np.array([0, 1])}
+    labels = {"planes": ["layer 0"], "classes": ["a", "名"], "names": ["詞", "b"]}
+    told = _key(Panel("scatter", "x", "X", "", arrays, labels))
+    assert "U+540D is 名." in told
+    assert "詞" not in told
 
 
 def test_write_report_puts_results_together_and_replaces_the_old(tmp_path: Path) -> None:

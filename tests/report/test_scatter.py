@@ -16,7 +16,8 @@ NOTE = """variance 12 %, stress 0.44
 trustworthiness 0.81
 neighbours kept 21 %, chance 2 %
 same label: plane 39 %,
-space 45 %, chance 12 %"""
+space 45 %, chance 12 %
+fit to the plane before >0.99"""
 
 
 def scatter(planes: int = 7, classes: int = 5, points: int = 120, **more: Any) -> Panel:
@@ -44,7 +45,7 @@ def drawn(panel: Panel, width: float) -> Any:
 
 
 @pytest.mark.parametrize("width", [PAGE, COLUMN])
-@pytest.mark.parametrize(("planes", "classes"), [(1, 2), (3, 40), (7, 5), (13, 17)])
+@pytest.mark.parametrize(("planes", "classes"), [(1, 2), (2, 3), (3, 40), (4, 3), (7, 5), (13, 17)])
 def test_notes_titles_and_legend_are_whole_and_apart(planes: int, classes: int, width: float) -> None:
     figure = drawn(scatter(planes, classes), width)
     shown = [axes for axes in figure.axes if axes.axison]
@@ -70,6 +71,21 @@ def test_notes_titles_and_legend_are_whole_and_apart(planes: int, classes: int, 
                 or one.y1 <= other.y0 + 1
                 or other.y1 <= one.y0 + 1
             )
+
+
+@pytest.mark.parametrize("width", [PAGE, COLUMN])
+def test_a_number_stays_with_its_word(width: float) -> None:
+    figure = drawn(scatter(4, 2, notes=[NOTE.replace("\n", ", ")] * 4), width)
+    for line in figure.axes[0].get_xlabel().split("\n"):
+        assert line.strip()[0].isalpha(), line  # no line begins with a number or a sign
+
+
+def test_a_long_class_name_keeps_its_count() -> None:
+    panel = scatter(1, 2)
+    classes = ["to look after somebody at home (1,204)", "a very long name of a class without a count"]
+    again = Panel("scatter", "x", "X", "", panel.arrays, {**panel.labels, "classes": classes})
+    names = [text.get_text() for text in drawn(again, PAGE).legends[0].get_texts()]
+    assert names == ["to look after som… (1,204)", "a very long name of a cla…"]
 
 
 def test_classes_differ_without_colour_up_to_ten_and_with_it_beyond() -> None:

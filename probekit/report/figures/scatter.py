@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,8 @@ def draw_scatter(panel: Panel, width: float = PAGE) -> Figure:
         axes.set_xlabel(notes[i], fontsize=NOTE, labelpad=3, linespacing=1.15)
     if legend:
         _legend(figure, looks, columns)
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)  # once is too few where planes are square: notes would touch the legend
     return figure
 
 
@@ -76,13 +79,24 @@ def _looks(panel: Panel) -> list[Look]:
     looks: list[Look] = []
     for i, one in enumerate(own):
         look = {"color": LOOKS[i], "marker": MARKERS[(i + 3 * (i // len(MARKERS))) % len(MARKERS)]}
-        looks.append((shown(classes[one], LONGEST), np.flatnonzero(code == one), look))
+        looks.append((_named(classes[one]), np.flatnonzero(code == one), look))
     rest = order[len(own) :]
     if rest:
         points = np.flatnonzero(np.isin(code, rest))
         name = f"other ({len(rest)} classes, {format_count(len(points))})"
         looks.append((name, points, {"color": "#c4c4c4", "marker": "."}))
     return looks
+
+
+def _named(name: str) -> str:
+    """The name of a class, cut where it is long, with the count that stands behind it whole.
+
+    >>> _named("to look after somebody at home (1,204)")
+    'to look after som… (1,204)'
+    """
+    counted = re.fullmatch(r"(.+)( \([\d,]+\))", str(name), re.DOTALL)
+    start, count = counted.groups() if counted else (name, "")
+    return shown(start, LONGEST - len(count)) + count
 
 
 def _draw_plane(axes: Axes, panel: Panel, i: int, looks: Sequence[Look], side: float) -> None:
@@ -142,7 +156,18 @@ def _note(panel: Panel, i: int, room: int) -> str:
     total = panel.arrays["xy"].shape[1]
     if 0 < gone < total:
         note = f"{note}\n{format_count(gone)} of {format_count(total)} points not there".strip()
-    return "\n".join(textwrap.fill(shown(line), room) for line in note.split("\n")) if note else ""
+    return "\n".join(_folded(shown(line), room) for line in note.split("\n")) if note else ""
+
+
+def _folded(line: str, room: int) -> str:
+    """A line in lines of at most so many letters; a number stays with the word before it and its sign behind it.
+
+    >>> _folded("variance 12 %, stress 0.44", 15)
+    'variance 12 %,\\nstress 0.44'
+    """
+    bound = re.sub(r" (?=[<>]?-?[\d.]|%)", "\u00a0", line)
+    lines = textwrap.fill(bound, room, break_long_words=False, break_on_hyphens=False)
+    return lines.replace("\u00a0", " ")
 
 
 def _columns(names: Sequence[str], width: float) -> int:
