@@ -141,6 +141,10 @@ def _try(model: Model) -> bool:
 
     def check(layer: Layer, attended: Attended) -> None:
         sums = attended.weights.double().sum(-1)
+        if sums.isnan().any():
+            raise ModelError(
+                f"{model.name}: the attention weights of layer {layer} are NaN; the checkpoint may be broken"
+            )
         off = float((sums - 1).abs().max())
         if not off < (1e-4 if attended.weights.dtype == torch.float32 else 3e-2):
             raise ModelError(

@@ -12,7 +12,7 @@ import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from probekit.errors import ConfigError, ModelError, did_you_mean
-from probekit.glossary import Layer, ModelKind, layer_name
+from probekit.glossary import Layer, ModelKind, Site, layer_name
 from probekit.models.hooks.capture import capture, site_width
 from probekit.models.hooks.edit import active_edits
 from probekit.models.hooks.sites import check_site, has_site, n_heads
@@ -96,11 +96,11 @@ class Model:
         """
         where = check_site(site)
         if layers == "all":
-            return tuple(layer for layer in self.layers if has_site(layer, where))
+            return self._with(where)
         asked = [layers] if isinstance(layers, str | int) else list(layers)
         if not asked:
-            raise ConfigError(f"no layer was asked for; {self.name} has {_span(self.layers)}")
-        found = {self._resolve(layer) for layer in asked}
+            raise ConfigError(f"no layer was asked for; {self.name} has {_span(self._with(where))}")
+        found = {self._resolve(layer, where) for layer in asked}
         for layer in found:
             if not has_site(layer, where):
                 raise ConfigError(
@@ -113,7 +113,11 @@ class Model:
         """How many numbers a piece has at a site, all heads together. Raises ModelError where blocks differ."""
         return self.dim if check_site(site) == "hidden" else site_width(self, check_site(site))
 
-    def _resolve(self, layer: int | str) -> Layer:
+    def _with(self, site: Site) -> tuple[Layer, ...]:
+        """The layers that have a site."""
+        return tuple(layer for layer in self.layers if has_site(layer, site))
+
+    def _resolve(self, layer: int | str, site: Site) -> Layer:
         name = layer_name(layer)
         if name in self.layers:
             return name
@@ -125,8 +129,8 @@ class Model:
         if self.start_piece is not None and f"encoder.{name}" in self.layers:
             hint = f"say which stack: 'encoder.{name}' or 'decoder.{name}'"
         else:
-            hint = did_you_mean(name, self.layers)
-        raise ConfigError(f"{self.name} has no layer {name!r}: it has {_span(self.layers)}; {hint}")
+            hint = did_you_mean(name, self._with(site))
+        raise ConfigError(f"{self.name} has no layer {name!r}: it has {_span(self._with(site))}; {hint}")
 
     @torch.no_grad()
     def states(

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from probekit.models.model import Model
 
 
+SPACE = "\u2581"
+"""How SentencePiece writes a space; alone it is a piece that covers the letter behind it and spells none."""
+
+
 @dataclass(frozen=True, eq=False)
 class PieceText:
     """The pieces of a text or a pair.
@@ -113,5 +117,5 @@ def _names(model: Model, found: Any, texts: tuple[str, str]) -> Iterator[str]:
     for piece, name, (begin, end), owner in zip(
         found.ids, found.tokens, found.offsets, found.sequence_ids, strict=True
     ):
-        letters = "" if owner is None else texts[owner][begin:end].strip()
+        letters = "" if owner is None or name == SPACE else texts[owner][begin:end].strip()
         yield name if plain or not letters or piece == model.tokenizer.unk_token_id else letters

@@ -347,3 +347,22 @@ def test_a_pass_may_end_with_the_last_layer_asked_for(kind: str) -> None:
     finally:
         handle.remove()
     assert torch.equal(full[layers[0]], short[layers[0]])
+
+
+def test_weights_that_are_nan_are_laid_to_the_checkpoint() -> None:
+    broken = load_model(str(tiny_folder("bert")), device="cpu")
+    with torch.no_grad():
+        broken.module.get_submodule("encoder.layer.1.attention.self.query").weight[0, 0] = torch.nan  # type: ignore[index,operator,union-attr]
+    with pytest.raises(
+        ModelError, match="attention weights of layer 2 are NaN; the checkpoint may be broken"
+    ):
+        attentions(broken, draw(broken))
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_layers_without_heads_are_not_offered(kind: str) -> None:
+    model = tiny_model(kind)
+    with pytest.raises(ConfigError, match=r"has no layer '9': it has 1 \.\.\. 2; known: 1, 2$"):
+        attentions(model, draw(model), layers=[9])
+    with pytest.raises(ConfigError, match=r"no layer was asked for; .* has 1 \.\.\. 2$"):
+        attentions(model, draw(model), layers=[])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModel
 
 from probekit.errors import DataError
+from probekit.models import load_model
 from probekit.models.attention import attentions
 from probekit.models.pair import as_pair, read_piece_text
 from tests.tiny_models import ALL_KINDS, tiny_folder, tiny_model
@@ -78,3 +82,26 @@ def test_bad_texts_have_clear_lines() -> None:
         read_piece_text(model, "a \ud800")
     with pytest.raises(DataError, match="a text must be a string; got list"):
         read_piece_text(model, ["a"])  # type: ignore[arg-type]
+
+
+def test_a_piece_that_is_a_space_alone_is_named_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a word whose first letters are no piece of their own, SentencePiece gives the space in front a piece, and says
+    that it covers the letter behind it."""
+    model = tiny_model("llama")
+    backend = Tokenizer(models.BPE({"\u2581": 0, "A": 1, "b": 2, "\u2581b": 3}, [("\u2581", "b")]))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    monkeypatch.setattr(
+        type(model.tokenizer), "backend_tokenizer", property(lambda _: backend), raising=False
+    )
+    assert backend.encode("A b").offsets[0] == backend.encode("A b").offsets[1]
+    assert read_piece_text(model, "A b").names == ("\u2581", "A", "b")
+
+
+@pytest.mark.real
+def test_of_a_real_sentencepiece_vocabulary(shared_data: Path) -> None:
+    folder = shared_data.parent / "models" / "stories260k"
+    if not folder.is_dir():
+        pytest.skip("the model is not here")
+    model = load_model(str(folder), device="cpu")
+    names = read_piece_text(model, "Anthropomorphization isn't funny").names
+    assert names[:4] == ("<s>", "\u2581", "A", "nt")
