@@ -22,6 +22,7 @@ from probekit.geometry.stored import (
     chosen_layers,
     finite_rows,
     format_ends,
+    identical,
 )
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.grouped_moments import GroupedRows, sentence_groups
@@ -216,7 +217,7 @@ def _local(distances: Array, kept: Array, group: Array, discard: float) -> Inter
 
 
 def _by_variance(X: Array, group: Array) -> Interval:
-    if not (X[0] != X).any():
+    if identical(X):
         raise DataError(f"all {len(X)} rows are identical: they have no dimension")
     rows = GroupedRows(X, group)
     return _without_groups(lambda without: participation_ratio(rows.covariance(rows, without)), group)
@@ -226,7 +227,8 @@ def _without_groups(estimate: Callable[[int | None], float], group: Array) -> In
     """An estimate of all rows, and its interval from those without each group, on a log scale."""
     value = estimate(None)
     without = []
-    for one in range(int(group.max()) + 1):
+    groups = int(group.max()) + 1
+    for one in range(groups if groups > 1 else 0):  # without the only group there is nothing
         try:
             without.append(np.log(estimate(one)))
         except DataError:

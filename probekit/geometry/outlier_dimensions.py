@@ -22,6 +22,7 @@ from probekit.geometry.stored import (
     chosen_layers,
     finite_rows,
     identical,
+    rows_that,
 )
 from probekit.glossary import Layer, Progress, silent
 from probekit.maths.cosines import cosine_parts, sums_by, unit_rows
@@ -259,7 +260,9 @@ def _of_layer(
 ) -> LayerOutliers:
     units, some = unit_rows(X)
     if not some.all():
-        raise DataError(f"layer {layer} of {model}: {int((~some).sum())} rows are 0 and have no direction")
+        raise DataError(
+            f"layer {layer} of {model}: {rows_that(int((~some).sum()), 'is 0 and has', 'are 0 and have')} no direction"
+        )
     if len(X) > 1 and identical(X):
         return _nothing(layer, X, f"layer {layer}: all {len(X)} rows are identical: no dimension stands out")
     sizes = np.bincount(sentence)

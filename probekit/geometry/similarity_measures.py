@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probekit.errors import ConfigError, DataError, did_you_mean
+from probekit.geometry.stored import counted
 from probekit.maths.cca import KEPT, Whitened, correlations, weighed
 from probekit.maths.cka import BANDWIDTH, alignment, rbf_gram
 from probekit.maths.grouped_moments import GROUPS, GroupedRows, sentence_groups
@@ -118,7 +119,7 @@ class _Cka:
         found = alignment(both, one, other)
         if not np.isfinite(found.value):
             raise DataError(
-                f"{len(self.sentence)} rows of {len(self.starts)} sentences are too few for CKA "
+                f"{counted(len(self.sentence), 'row')} of {counted(len(self.starts), 'sentence')} are too few for CKA "
                 f"({self.options.estimator})"
             )
         return found

@@ -75,13 +75,13 @@ def about_of(acts: Activations) -> About:
 
 
 def basis(n: int, unit: str, sentences: int, copies: int = 0) -> str:
-    """What an analysis rests on, in words.
+    """What an analysis rests on, in words; sentences whose text another has are its copies and count with it.
 
     >>> basis(1, "word", 1), basis(36, "word", 9, 3)
-    ('1 word of 1 sentence', '36 words of 9 sentences (3 more have a text of one of these and count with it)')
+    ('1 word of 1 sentence', '36 words of 9 sentences and 3 copies of them')
     """
-    have = "has a text of one of these and counts" if copies == 1 else "have a text of one of these and count"
-    more = f" ({copies:,} more {have} with it)" if copies else ""
+    of = "it" if sentences == 1 else "them"
+    more = f" and {copies:,} {'copy' if copies == 1 else 'copies'} of {of}" if copies else ""
     return f"{counted(n, unit)} of {counted(sentences, 'sentence')}{more}"
 
 
@@ -105,6 +105,15 @@ def format_ends(low: tuple[float, Layer], high: tuple[float, Layer], places: int
     return f"{texts[0]} (layer {at}) to {texts[1]} (layer {there})"
 
 
+def rows_that(n: int, one: str, many: str) -> str:
+    """How many rows, with the verb for one or for many.
+
+    >>> rows_that(1, "is 0", "are 0"), rows_that(2, "is 0", "are 0")
+    ('1 row is 0', '2 rows are 0')
+    """
+    return f"{counted(n, 'row')} {one if n == 1 else many}"
+
+
 def counted(n: int, what: str) -> str:
     """A number with what it counts.
 
@@ -125,7 +134,7 @@ def finite_rows(acts: Activations, layer: Layer, rows: Array) -> Array:
     bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
     if len(bad):
         raise DataError(
-            f"layer {layer} of {acts.model['name']}: {len(bad)} rows hold a value that is not a finite number, first "
+            f"layer {layer} of {acts.model['name']}: {rows_that(len(bad), 'holds', 'hold')} a value that is not a finite number, first "
             f"row {int(rows[bad[0]])}; leave such words out"
         )
     return X

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from probekit.activations.activations import Activations
 from probekit.errors import ConfigError, DataError
 from probekit.geometry.joined_rows import JoinedRows, join_rows
-from probekit.geometry.stored import finite_rows
+from probekit.geometry.stored import finite_rows, rows_that
 from probekit.glossary import Layer
 from probekit.maths.cosines import sums_by, unit_rows
 
@@ -61,7 +61,7 @@ class WordRows:
         units, some = unit_rows(X)
         if not some.all():
             raise DataError(
-                f"layer {layer} of {self.acts.model['name']}: {int((~some).sum())} rows are 0 and have no direction, "
+                f"layer {layer} of {self.acts.model['name']}: {rows_that(int((~some).sum()), 'is 0 and has', 'are 0 and have')} no direction, "
                 "so no cosine; leave such words out"
             )
         sentences = self.joined.sentences

@@ -66,3 +66,12 @@ def test_one_layer_is_named_once() -> None:
     text = intrinsic_dimension(made({"3": X}, [4] * 30)).summary
     assert text.count("(layer 3)") == 2  # by TwoNN and by the participation ratio
     assert " to " not in text
+
+
+def test_copies_of_one_sentence_are_one_sentence_without_an_interval() -> None:
+    X = np.tile(np.random.default_rng(0).normal(size=(9, 5)), (12, 1))
+    found = intrinsic_dimension(made({"0": X}, [9] * 12, words=[list("abcdefghi")] * 12))
+    one = found.values["participation_ratio"][0]
+    assert np.isfinite(one.value)
+    assert np.isnan(one.low)
+    assert "108 words of 1 sentence and 11 copies of it" in found.summary

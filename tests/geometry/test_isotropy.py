@@ -100,7 +100,7 @@ def test_nothing_to_say_is_none_with_a_reason() -> None:
     zero = layers()
     zero["1"][3] = 0
     found = isotropy(made(zero, SIZES, words=TEXTS))
-    assert "layer 1 of made: 1 rows are 0 and have no direction" in found.reasons["1", "anisotropy"]
+    assert "layer 1 of made: 1 row is 0 and has no direction" in found.reasons["1", "anisotropy"]
     assert np.isfinite(found.values["anisotropy"][0].value)
     same = isotropy(made({"0": np.ones((len(OWN), 4))}, SIZES, words=TEXTS))
     assert all(row.value is None and "all 19 rows are identical" in row.reason for row in same.rows)
@@ -128,7 +128,7 @@ def test_sentences_of_equal_text_are_one_sentence() -> None:
     once = isotropy(made({"0": X}, SIZES, words=TEXTS), min_sentences=4)
     twice = isotropy(made({"0": np.concatenate([X, X])}, SIZES * 2, words=TEXTS * 2), min_sentences=4)
     assert (twice.sentences, twice.copies, once.copies) == (7, 7, 0)
-    assert "of 7 sentences (7 more have a text of one of these and count with it)" in twice.summary
+    assert "of 7 sentences and 7 copies of them" in twice.summary
     for metric in ("anisotropy", "self_similarity"):  # a copy is no other sentence, so cosines are as before
         assert twice.values[metric][0].value == pytest.approx(once.values[metric][0].value, abs=1e-6)
     assert twice.types == once.types

@@ -202,7 +202,7 @@ def test_a_layer_with_nan_has_no_value_and_a_reason() -> None:
     found = similarity(made(bad, SIZES), permutations=2)
     assert np.isnan(found.value).tolist() == [[False, True, False], [True, True, True], [False, True, False]]
     why = found.reasons["0", "1"]
-    assert why.startswith("layer 1 of made: 1 rows hold a value that is not a finite number, first row 4")
+    assert why.startswith("layer 1 of made: 1 row holds a value that is not a finite number, first row 4")
 
 
 def test_rows_pictures_and_words() -> None:
@@ -276,5 +276,5 @@ def test_sentences_of_equal_text_are_one_sentence() -> None:
     found = similarity(made({"0": X, "1": Y}, [3] * 22, words=words), permutations=3)
     assert (found.sentences, found.copies, found.n) == (11, 11, 66)
     assert found.interval.startswith("jackknife over 11 sentences")
-    assert "66 words of 11 sentences (11 more have a text of one of these and count with it)" in found.summary
+    assert "66 words of 11 sentences and 11 copies of them" in found.summary
     assert join_rows(made({"0": X}, [3] * 22, words=words)).sample(20, seed=1).copies in (0, 11)

@@ -58,7 +58,7 @@ def test_one_sentence_identical_vectors_and_zeros() -> None:
             pk.plot(panel)
     zero = np.ones((120, 6))
     zero[5] = 0
-    with pytest.raises(DataError, match="layer 0 of made: 1 rows are 0 and have no direction"):
+    with pytest.raises(DataError, match="layer 0 of made: 1 row is 0 and has no direction"):
         outlier_dimensions(made({"0": zero}, SIZES))
     with pytest.raises(ConfigError, match="top from 1 to 5"):
         outlier_dimensions(made({"0": zero}, SIZES), top=6)
