@@ -37,15 +37,17 @@ class WantedHeads:
     @property
     def described(self) -> str:
         """What will be done, as a line for a person."""
+        from probekit.attention.counted import counted
+
         given = self.analysis
         frequent = "every frequent relation" if given.relations == "frequent" else ", ".join(given.relations)
         asked = [part for part in (frequent, *given.links) if part]
         judged = ", ".join(f"{suite.name}: {len(suite.items):,} items" for suite in self.suites)
         return (
-            f"attend: every head of {'every layer' if given.layers == 'all' else f'{len(given.layers)} layers'}"
+            f"attend: every head of {'every layer' if given.layers == 'all' else counted(len(given.layers), 'layer')}"
             + (f" against {', '.join(asked)}" if asked else "")
             + (
-                f"; then judge without the heads found, {given.random_draws} draws of others ({judged})"
+                f"; then judge without the heads found, {counted(given.random_draws, 'draw')} of others ({judged})"
                 * bool(judged)
             )
         )
@@ -124,8 +126,11 @@ class _Attending:
 
     def told(self) -> str:
         """What was done, under the title of this part of the page."""
+        from probekit.attention.counted import counted
+
         n = len(self.layers)
-        text = f"{n * self.n_heads} heads in {n} layers, named layer.head, heads from 0."
+        heads, layers = counted(n * self.n_heads, "head"), counted(n, "layer")
+        text = f"{heads} in {layers}, named layer.head, heads from 0."
         if self.analysis.relations or self.analysis.links:
             text += " A head is chosen on dev and reported on test."
         if self.one.suites:

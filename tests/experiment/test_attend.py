@@ -210,6 +210,9 @@ def test_the_plan_in_words_and_its_seeds(tmp_path: Path) -> None:
     assert told.startswith(
         "attend: every head of every layer against det, before the verb to subject; then judge"
     )
+    one, _, _ = load_plan(experiment(tmp_path, more='layers = ["1"]', random_draws="random_draws = 1"))
+    assert "every head of 1 layer against" in preview(one)[-1]
+    assert "1 draw of others" in preview(one)[-1]
     frequent, _, _ = load_plan(experiment(tmp_path, relations="", links=""))
     assert "against every frequent relation" in preview(frequent)[-1]
 
