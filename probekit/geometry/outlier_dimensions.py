@@ -260,9 +260,8 @@ def _of_layer(
 ) -> LayerOutliers:
     units, some = unit_rows(X)
     if not some.all():
-        raise DataError(
-            f"layer {layer} of {model}: {rows_that(int((~some).sum()), 'is 0 and has', 'are 0 and have')} no direction"
-        )
+        gone = rows_that(int((~some).sum()), "is 0 and has", "are 0 and have")
+        raise DataError(f"layer {layer} of {model}: {gone} no direction")
     if len(X) > 1 and identical(X):
         return _nothing(layer, X, f"layer {layer}: all {len(X)} rows are identical: no dimension stands out")
     sizes = np.bincount(sentence)

@@ -133,8 +133,9 @@ def finite_rows(acts: Activations, layer: Layer, rows: Array) -> Array:
     X = acts.gather(layer, rows)
     bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
     if len(bad):
+        bad_rows = rows_that(len(bad), "holds", "hold")
         raise DataError(
-            f"layer {layer} of {acts.model['name']}: {rows_that(len(bad), 'holds', 'hold')} a value that is not a finite number, first "
+            f"layer {layer} of {acts.model['name']}: {bad_rows} a value that is not a finite number, first "
             f"row {int(rows[bad[0]])}; leave such words out"
         )
     return X

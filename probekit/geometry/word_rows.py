@@ -60,8 +60,9 @@ class WordRows:
         X = finite_rows(self.acts, layer, self.joined.a)
         units, some = unit_rows(X)
         if not some.all():
+            gone = rows_that(int((~some).sum()), "is 0 and has", "are 0 and have")
             raise DataError(
-                f"layer {layer} of {self.acts.model['name']}: {rows_that(int((~some).sum()), 'is 0 and has', 'are 0 and have')} no direction, "
+                f"layer {layer} of {self.acts.model['name']}: {gone} no direction, "
                 "so no cosine; leave such words out"
             )
         sentences = self.joined.sentences
