@@ -256,7 +256,7 @@ def test_what_cannot_be_read_is_refused() -> None:
         head_statistics(tiny_model("bert"), ["", " "])
     with pytest.raises(ConfigError, match="twins must be 0 or more"):
         head_statistics(tiny_model("bert"), "the cat", twins=-1)
-    with pytest.raises(ConfigError, match="is no twin of .*: it has other layers or heads"):
+    with pytest.raises(ConfigError, match=r"is no twin of .*: it has other layers or heads"):
         head_statistics(tiny_model("bert"), "the cat", twins=[tiny_model("modernbert")])
 
 
