@@ -35,6 +35,8 @@ def _check_relations(analysis: AttendPlan, corpus: Corpus) -> None:
 
     if not analysis.relations:
         return
+    if not {"relations", "min_arcs"} & analysis.model_fields_set:
+        return  # nobody asked: where none is frequent that part fails by itself, and the rest of a run goes on
     if analysis.relations != "frequent":
         relations_links(corpus, analysis.relations, analysis.directions)
         return
