@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from probekit.errors import ConfigError, ProbekitError
+from probekit.errors import ConfigError
 from probekit.experiment.ablated import Ablated, Aim, Without
 from probekit.experiment.attend_cells import AttendCell, do_attend_cell
 from probekit.experiment.attend_checks import check_attending
-from probekit.experiment.cells import do_cells
 from probekit.experiment.judge_cells import read_suites
 from probekit.experiment.kept import heading
 from probekit.experiment.opened import let_go
@@ -162,19 +161,8 @@ class _Attending:
         )
 
     def fit(self, cells: Sequence[AttendCell], stage: str) -> None:
-        work = self.work
-        left = [cell for cell in cells if not cell.done]
-        if len(left) < len(cells):
-            work.say(f"{len(cells) - len(left)} of {len(cells)} cells were done before")
-        work.progress(stage, 0, len(left))
-        for done, ended in enumerate(
-            do_cells(left, do_attend_cell, jobs=work.jobs, engine=work.engine), start=1
-        ):
-            if isinstance(ended.problem, ProbekitError) and len(cells) * len(work.plan.analysis) == 1:
-                raise ended.problem
-            if ended.failed:
-                work.fail(ended.cell.name, ended.failed)
-            work.progress(stage, done, len(left))
+        alone = len(cells) * len(self.work.plan.analysis) == 1
+        self.work.do_cells(stage, cells, do_attend_cell, needed=lambda cell: alone)
 
     def ablate(self, done: Sequence[AttendCell]) -> None:
         """Judge every suite as the model is, without the heads of every aim, and without as many others."""
@@ -223,16 +211,7 @@ class _Attending:
 
     def about(self) -> About:
         """What every row says of this model."""
-        from probekit.results.measurement import About
-
-        return About(
-            run=self.work.run.path.name,
-            question=self.work.plan.question.ask,
-            corpus=self.steps.corpus.name,
-            model=self.label,
-            model_kind=self.kind,
-            site="heads",
-        )
+        return self.work.about(self.steps.corpus.name, self.label, self.kind, "heads")
 
 
 def aims_of(facts: Any) -> list[Aim]:

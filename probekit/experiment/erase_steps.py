@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probekit.errors import ConfigError, ProbekitError
-from probekit.experiment.cells import do_cells
+from probekit.errors import ConfigError
 from probekit.experiment.erase_cells import EraseCell, Posed, do_erase_cell
 from probekit.experiment.erase_edits import states_of
 from probekit.experiment.judge_cells import read_suites
@@ -296,33 +295,16 @@ class _Erasing:
         return list(found.values())
 
     def fit(self, cells: Sequence[EraseCell]) -> None:
-        work = self.work
-        left = [cell for cell in cells if not cell.done]
-        if len(left) < len(cells):
-            work.say(f"{len(cells) - len(left)} of {len(cells)} cells were done before")
-        stage = f"erasing ({self.label})"
-        work.progress(stage, 0, len(left))
-        for done, ended in enumerate(
-            do_cells(left, do_erase_cell, jobs=work.jobs, engine=work.engine), start=1
-        ):
-            if isinstance(ended.problem, ProbekitError) and ended.cell.name.endswith(".unedited"):
-                raise ended.problem
-            if ended.failed:
-                work.fail(ended.cell.name, ended.failed)
-            work.progress(stage, done, len(left))
+        self.work.do_cells(
+            f"erasing ({self.label})",
+            cells,
+            do_erase_cell,
+            needed=lambda cell: cell.name.endswith(".unedited"),
+        )
 
     def about(self) -> About:
         """What every row says of this model."""
-        from probekit.results.measurement import About
-
-        return About(
-            run=self.work.run.path.name,
-            question=self.work.plan.question.ask,
-            corpus=self.steps.corpus.name,
-            model=self.label,
-            model_kind=self.kind,
-            site=self.analysis.site,
-        )
+        return self.work.about(self.steps.corpus.name, self.label, self.kind, self.analysis.site)
 
     def assemble(self, cells: Sequence[EraseCell], posed: dict[str, Posed]) -> None:
         """Rows and pictures of every concept, from what lies in files."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from probekit.errors import ProbekitError
-from probekit.experiment.cells import do_cells
 from probekit.experiment.judge_cells import JudgeCell, do_judge_cell, read_suites
 from probekit.experiment.plan import JudgePlan, ModelPlan, Plan
 from probekit.experiment.plan_suites import SuitePlan
@@ -75,19 +74,8 @@ class JudgeSteps:
         ]
 
     def score(self, cells: list[JudgeCell]) -> None:
-        work = self.work
-        left = [cell for cell in cells if not cell.done]
-        if len(left) < len(cells):
-            work.say(f"{len(cells) - len(left)} of {len(cells)} cells were done before")
-        work.progress("judging", 0, len(left))
-        for done, ended in enumerate(
-            do_cells(left, do_judge_cell, jobs=work.jobs, engine=work.engine), start=1
-        ):
-            if isinstance(ended.problem, ProbekitError) and len(work.plan.model) * len(self.wanted) == 1:
-                raise ended.problem
-            if ended.failed:
-                work.fail(ended.cell.name, ended.failed)
-            work.progress("judging", done, len(left))
+        alone = len(self.work.plan.model) * len(self.wanted) == 1
+        self.work.do_cells("judging", cells, do_judge_cell, needed=lambda cell: alone)
 
     def assemble(self, planned: ModelPlan, kind: ModelKind, one: WantedSuite, cells: list[JudgeCell]) -> None:
         """Rows and pictures from the answers that lie in files."""
@@ -115,15 +103,7 @@ class JudgeSteps:
 
     def about(self, planned: ModelPlan, kind: ModelKind, one: WantedSuite) -> About:
         """What every row of a judgement says of it."""
-        from probekit.results.measurement import About
-
-        return About(
-            run=self.work.run.path.name,
-            question=self.work.plan.question.ask,
-            corpus=one.suite.name,
-            model=label_of(planned),
-            model_kind=kind,
-        )
+        return self.work.about(one.suite.name, label_of(planned), kind)
 
     def checkpoints(self, planned: ModelPlan, one: WantedSuite, about: About) -> None:
         """Behaviour over the training of a model that kept checkpoints."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError, ProbekitError
-from probekit.experiment.cells import do_cells
 from probekit.experiment.corpora import looked_at
 from probekit.experiment.kept import heading
 from probekit.experiment.look_cells import LookCell, check_neurons, do_look_cell
@@ -252,32 +251,12 @@ class _Looking:
         )
 
     def fit(self, cells: Sequence[LookCell]) -> None:
-        work, stage = self.work, f"looking ({self.label})"
-        left = [cell for cell in cells if not cell.done]
-        if len(left) < len(cells):
-            work.say(f"{len(cells) - len(left)} of {len(cells)} cells were done before")
-        work.progress(stage, 0, len(left))
-        for done, ended in enumerate(
-            do_cells(left, do_look_cell, jobs=work.jobs, engine=work.engine), start=1
-        ):
-            if isinstance(ended.problem, ProbekitError) and len(cells) * len(work.plan.analysis) == 1:
-                raise ended.problem
-            if ended.failed:
-                work.fail(ended.cell.name, ended.failed)
-            work.progress(stage, done, len(left))
+        alone = len(cells) * len(self.work.plan.analysis) == 1
+        self.work.do_cells(f"looking ({self.label})", cells, do_look_cell, needed=lambda cell: alone)
 
     def about(self) -> About:
         """What every row says of this model."""
-        from probekit.results.measurement import About
-
-        return About(
-            run=self.work.run.path.name,
-            question=self.work.plan.question.ask,
-            corpus=self.steps.corpus.name,
-            model=self.label,
-            model_kind=self.kind,
-            site=self.analysis.site,
-        )
+        return self.work.about(self.steps.corpus.name, self.label, self.kind, self.analysis.site)
 
 
 def apart(asked: Iterable[str]) -> list[tuple[str, str]]:

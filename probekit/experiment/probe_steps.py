@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probekit.errors import ProbekitError
-from probekit.experiment.cells import Cell, do_cell, do_cells, make_probe
+from probekit.experiment.cells import Cell, do_cell, make_probe
 from probekit.experiment.describe import describe_cost
 from probekit.experiment.plan import CorpusPlan, ModelPlan
 from probekit.experiment.wanted import Wanted, sources_of
@@ -151,15 +151,7 @@ class ProbeSteps:
         return groups
 
     def fit(self, cells: list[Cell]) -> None:
-        work = self.work
-        left = [cell for cell in cells if not cell.done]
-        if len(left) < len(cells):
-            work.say(f"{len(cells) - len(left)} of {len(cells)} cells were done before")
-        work.progress("probing layers", 0, len(left))
-        for done, ended in enumerate(do_cells(left, do_cell, jobs=work.jobs, engine=work.engine), start=1):
-            if ended.failed:
-                work.fail(ended.cell.name, ended.failed)
-            work.progress("probing layers", done, len(left))
+        self.work.do_cells("probing layers", cells, do_cell)
 
     def assemble(self, model: Model, planned: ModelPlan, groups: Groups) -> None:
         from probekit.probing.layer import LayerResult

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from probekit.errors import ConfigError
+from probekit.experiment.cells import AnyCell, Ended, Some, do_cells
 from probekit.experiment.plan import ModelPlan, Plan
 from probekit.glossary import Progress
 from probekit.results.run import Run
 
 if TYPE_CHECKING:
+    from probekit.glossary import ModelKind
     from probekit.models.model import Model
+    from probekit.results.measurement import About
 
 Say = Callable[[str], None]
 
@@ -67,9 +70,45 @@ class Work:
         self.names.add(name)
         return name
 
+    def do_cells(
+        self,
+        stage: str,
+        cells: Sequence[Some],
+        do: Callable[[Some], Ended],
+        *,
+        needed: Callable[[AnyCell], bool] = lambda cell: False,
+    ) -> None:
+        """Do the cells whose results do not lie there yet; what fails is recorded, and the others go on.
+
+        A cell that is `needed` raises its error instead: without it there is nothing to go on with.
+        """
+        left = [cell for cell in cells if not cell.done]
+        if len(left) < len(cells):
+            self.say(f"{len(cells) - len(left)} of {len(cells)} cells were done before")
+        self.progress(stage, 0, len(left))
+        for done, ended in enumerate(do_cells(left, do, jobs=self.jobs, engine=self.engine), start=1):
+            if ended.problem is not None and needed(ended.cell):
+                raise ended.problem
+            if ended.failed:
+                self.fail(ended.cell.name, ended.failed)
+            self.progress(stage, done, len(left))
+
     def load(self, planned: ModelPlan) -> Model:
         """The model that a plan names, or the one that was trained for it."""
         return load_planned(planned, self.folders.get(planned.name))
+
+    def about(self, corpus: str, label: str, kind: ModelKind, site: str = "hidden") -> About:
+        """What every row of an analysis of a model says alike."""
+        from probekit.results.measurement import About
+
+        return About(
+            run=self.run.path.name,
+            question=self.plan.question.ask,
+            corpus=corpus,
+            model=label,
+            model_kind=kind,
+            site=site,
+        )
 
     def note_model(self, model: Model, planned: ModelPlan) -> None:
         """Record a model once, under the name it has on the page."""
