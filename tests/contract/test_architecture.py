@@ -19,7 +19,7 @@ FLOORS = [
     {"estimators"},
     {"models"},
     {"activations"},
-    {"probing", "behavior", "erasure", "attention", "geometry"},
+    {"probing", "behavior", "erasure", "attention", "geometry", "adaptation"},
     {"experiment"},
     {"cli"},
 ]
@@ -28,7 +28,7 @@ BELOW["glossary"] = {"errors"}
 BELOW["report"] = {"errors", "glossary", "maths", "results"}
 BELOW["experiment"] |= {"report"}
 BELOW["cli"] |= {"report"}
-TRANSFORMERS_ROOMS = {"models"}
+TRANSFORMERS_ROOMS = {"models", "adaptation"}
 TORCH_FREE_ROOMS = {"errors", "glossary", "maths", "results", "data", "report"}
 WRITERS = {"results/files.py", "models", "activations", "report", "cli"}
 
