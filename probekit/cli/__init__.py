@@ -20,6 +20,8 @@ COMMANDS = {
     "erase": "Erase a concept at every layer, probe and judge again: is what a probe finds also used?",
     "attend": "What attention heads look at, against relations with baselines; a view of a text, offline.",
     "look": "How states lie in space: pictures, similarity of layers and models, neighbours, neurons.",
+    "adapt": "Adapt a model to a task by several strategies, and compare what they reach and what they cost.",
+    "predict": "Predict the texts of a file with a saved classifier.",
     "results": "List, show, compare and export finished runs.",
     "report": "Build the page of a run again, without a model.",
     "store": "List, verify and remove stored representations.",

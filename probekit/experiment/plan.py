@@ -12,12 +12,15 @@ from pydantic import Field, model_validator
 
 from probekit.data.strict import Strict, check_table, read_toml, set_key
 from probekit.errors import ConfigError, did_you_mean
+from probekit.experiment.plan_adapt import AdaptPlan
+from probekit.experiment.plan_change import ChangePlan
+from probekit.experiment.plan_corpus import CORPUS_SOURCES, CorpusPlan
 from probekit.experiment.plan_inside import AttendPlan, LookPlan
-from probekit.experiment.plan_paths import CORPUS_FILES, resolve_paths
+from probekit.experiment.plan_paths import resolve_paths
 from probekit.experiment.plan_suites import SuitePlan, as_tables
+from probekit.experiment.plan_variants import parted, take_variant
 from probekit.results.measurement import Measurement
 
-CORPUS_SOURCES = (*CORPUS_FILES, "hub", "generated", "agreement")
 PROBES = ("linear", "mlp")
 CONTROL_METHODS = ("pca", "random", "random-norm")
 """Erasures of the same size as the concept's that do not know the concept."""
@@ -28,82 +31,6 @@ class Question(Strict):
 
     ask: str = ""
     expect: str = ""
-
-
-class HubPlan(Strict):
-    """A data set of the hub, by name and revision."""
-
-    name: str
-    revision: str | None = None
-    config: str | None = None
-    text: str = "text"
-    label: str | None = "label"
-
-
-class GeneratedPlan(Strict):
-    """The corpus that the built-in grammar generates."""
-
-    train: int = Field(default=1600, ge=1)
-    dev: int = Field(default=300, ge=1)
-    test: int = Field(default=400, ge=1)
-    seed: int = 0
-
-
-class AgreementPlan(Strict):
-    """The corpus that the agreement grammar generates (`generate_agreement`)."""
-
-    train: int = Field(default=20_000, ge=1)
-    dev: int = Field(default=1_000, ge=1)
-    test: int = Field(default=1_000, ge=1)
-    seed: int = 0
-    attractors: list[int] = Field(default=[0, 1, 2])
-    constructions: list[str] | dict[str, float] | None = None
-    cue: Literal["none", "spurious"] = "none"
-
-    @model_validator(mode="after")
-    def _names_are_known(self) -> AgreementPlan:
-        from probekit.data.agreement import planned_cells
-        from probekit.data.agreement_frames import frames
-
-        try:
-            planned_cells(frames(), self.constructions, self.attractors)
-        except ConfigError as problem:
-            raise ValueError(str(problem)) from None
-        return self
-
-
-class CorpusPlan(Strict):
-    """Where the sentences come from: one source, and how its format is read."""
-
-    conllu: str | list[str] | None = None
-    columns: str | list[str] | None = None
-    table: str | list[str] | None = None
-    cola: str | list[str] | None = None
-    trec: str | list[str] | None = None
-    sst: str | list[str] | None = None
-    text: str | list[str] | None = None
-    hub: HubPlan | None = None
-    generated: GeneratedPlan | None = None
-    agreement: AgreementPlan | None = None
-    name: str = ""
-    licence: str = ""
-    options: dict[str, str | bool | list[str] | dict[str, str]] = Field(
-        default={}, description="what the reader of the format takes: label, columns, quoting ..."
-    )
-    text_form: Literal["surface", "words"] | None = None
-    length: Literal["truncate", "error", "window"] = "truncate"
-
-    @property
-    def source(self) -> str:
-        return next(name for name in CORPUS_SOURCES if getattr(self, name) is not None)
-
-    @model_validator(mode="after")
-    def _one_source(self) -> CorpusPlan:
-        named = [name for name in CORPUS_SOURCES if getattr(self, name) is not None]
-        if len(named) != 1:
-            got = "none" if not named else " and ".join(named)
-            raise ValueError(f"name one source of {', '.join(CORPUS_SOURCES)}; got {got}")
-        return self
 
 
 class ModelPlan(Strict):
@@ -253,7 +180,10 @@ class ClaimPlan(Strict):
         return self
 
 
-Analysis = Annotated[ProbePlan | JudgePlan | ErasePlan | AttendPlan | LookPlan, Field(discriminator="kind")]
+Analysis = Annotated[
+    ProbePlan | JudgePlan | ErasePlan | AttendPlan | LookPlan | AdaptPlan | ChangePlan,
+    Field(discriminator="kind"),
+]
 
 
 class Plan(Strict):
@@ -286,6 +216,14 @@ class Plan(Strict):
     def lookings(self) -> list[LookPlan]:
         return [one for one in self.analysis if isinstance(one, LookPlan)]
 
+    @property
+    def adaptations(self) -> list[AdaptPlan]:
+        return [one for one in self.analysis if isinstance(one, AdaptPlan)]
+
+    @property
+    def changes(self) -> list[ChangePlan]:
+        return [one for one in self.analysis if isinstance(one, ChangePlan)]
+
     @model_validator(mode="after")
     def _some_need_a_corpus(self) -> Plan:
         kind = next((one.kind for one in self.analysis if not isinstance(one, JudgePlan)), "")
@@ -301,6 +239,7 @@ class Plan(Strict):
 def load_plan(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Plan, Path, str]:
     """The plan of a built-in name, a folder or a TOML file; its folder, for relative paths; its text as given.
 
+    ``NAME#small`` takes the keys of the table ``[variant.small]`` in the place of the file's own.
     `overrides` are KEY=VALUE pairs such as ``corpus.conllu=en_ewt-*.conllu`` or ``model.0.twins=1``; a path given
     that way is relative to the working directory.
 
@@ -309,9 +248,13 @@ def load_plan(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Plan, 
     ConfigError
         for an unknown experiment, TOML that does not parse, an unknown key or a value out of range.
     """
-    file = find_experiment(source)
+    named, variant = parted(str(source))
+    file = find_experiment(named)
     document, text = read_toml(file)
+    document = take_variant(document, variant, str(file))
     document.setdefault("name", file.parent.name if file.name == "experiment.toml" else file.stem)
+    if variant and isinstance(document["name"], str):
+        document["name"] += f"-{variant}"
     resolve_paths(document, file.parent)
     for override in overrides:
         set_key(document, override, one_of={"corpus": CORPUS_SOURCES})

@@ -55,6 +55,9 @@ def resolve_tasks(document: dict[str, Any], folder: Path) -> None:
                     str(folder / one) if isinstance(one, str) and one.endswith(".toml") else one
                     for one in analysis[key]
                 ]
+        one = analysis.get("task") if isinstance(analysis, dict) else None
+        if isinstance(one, str) and one.endswith(".toml"):
+            analysis["task"] = str(folder / one)
 
 
 def resolve_suites(document: dict[str, Any], folder: Path) -> None:
