@@ -150,7 +150,7 @@ def score_interval(
         value = score(metric, gold, predicted)
         if n_clusters < 2:
             return Interval(value, np.nan, np.nan)
-        draws = _spearman_draws(gold, predicted, codes, n_clusters, resamples, seed)
+        draws = spearman_draws(gold, predicted, codes, n_clusters, resamples, seed)
         low, high = percentile_interval(draws, level)
         return Interval(value, float(low), float(high))
     sums = cluster_sums(metric, gold, predicted, codes, n_clusters, n_labels)
@@ -205,7 +205,7 @@ def paired_score_difference(
         difference = score(metric, gold, a) - score(metric, gold, b)
         if n_clusters < 2:
             return Difference(difference, np.nan, np.nan, np.nan)
-        draws = [_spearman_draws(gold, x, codes, n_clusters, resamples, seed) for x in (a, b)]
+        draws = [spearman_draws(gold, x, codes, n_clusters, resamples, seed) for x in (a, b)]
         low, high = percentile_interval(draws[0] - draws[1], level)
         return Difference(difference, float(low), float(high), np.nan)
     sums_a, sums_b = (cluster_sums(metric, gold, x, codes, n_clusters, n_labels) for x in (a, b))
@@ -282,7 +282,7 @@ def _signs(n_clusters: int, flips: int, seed: int) -> Iterator[Array]:
         yield rng.integers(0, 2, size=size, dtype=np.int8) * 2.0 - 1.0
 
 
-def _spearman_draws(
+def spearman_draws(
     gold: Array, predicted: Array, codes: Array, n_clusters: int, resamples: int, seed: int
 ) -> Array:
     """Spearman of every resample, ranked anew: a rank follows from how often each value was drawn."""
