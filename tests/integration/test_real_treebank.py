@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 import probekit as pk
 
-SIZES = {"train": 400, "dev": 100, "test": 300}
+SIZES = {"train": 250, "dev": 60, "test": 300}
 STRENGTH = 0.1
 
 
