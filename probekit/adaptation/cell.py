@@ -143,7 +143,8 @@ class CellResult:
         arrays, words = load_bundle(stem)
         bill = words.pop("bill")
         words["history"] = tuple(words["history"])
-        return cls(**words, **arrays, bill=None if bill is None else Bill.from_dict(bill))
+        given: dict[str, Any] = {**words, **arrays, "bill": None if bill is None else Bill.from_dict(bill)}
+        return cls(**given)
 
 
 _ARRAYS = ("dev", "test", "gold_dev", "gold_test")

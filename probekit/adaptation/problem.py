@@ -163,7 +163,8 @@ class AdaptProblem:
         for name in ("labels", "ids"):
             words[name] = tuple(words[name])
         words["texts"] = tuple(text if isinstance(text, str) else tuple(text) for text in words["texts"])
-        return cls(**words, **{name: arrays[name] for name in _ARRAYS})
+        given: dict[str, Any] = {**words, **{name: arrays[name] for name in _ARRAYS}}
+        return cls(**given)
 
     @classmethod
     def of(cls, task: Task, corpus: Corpus) -> AdaptProblem:
