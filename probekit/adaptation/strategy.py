@@ -36,7 +36,13 @@ class Strategy:
 
 
 class Tuning(Protocol):
-    """What a fine-tuning strategy's module offers as ``tuning(options) -> Tuning``. The head is always trained."""
+    """What a fine-tuning strategy's module offers as ``tuning(options) -> Tuning``. The head is always trained.
+
+    ``schedule`` names the schedule of rates that belongs to the strategy, "" where any will do. A strategy that puts
+    pieces of its own in front of the text lowers ``live.model.max_pieces`` in `prepare`.
+    """
+
+    schedule: str
 
     def prepare(self, live: Live) -> None:
         """Insert what is inserted; set ``requires_grad`` everywhere in the body. ModelError where impossible."""
@@ -62,6 +68,13 @@ class ParameterGroup:
 class Head(Protocol):
     """What a feature-extraction strategy's module offers as ``head(options, seed) -> Head``."""
 
+    reads_words: bool
+    """Whether it reads texts word by word; units without a vector are then its own to leave out."""
+    history: list[dict[str, Any]]
+    """A record per epoch; empty where there are no epochs."""
+    n_trained: int
+    """How many numbers the fit found that predictions are made with."""
+
     def fit(
         self,
         features: Features,
@@ -69,8 +82,12 @@ class Head(Protocol):
         n_classes: int,
         features_dev: Features | None = None,
         y_dev: NDArray[Any] | None = None,
+        class_weight: NDArray[np.float64] | None = None,
     ) -> None:
-        """Fit on codes (every one of ``0 .. n_classes-1`` occurs), or numbers where ``n_classes`` is 0."""
+        """Fit on codes (every one of ``0 .. n_classes-1`` occurs), or numbers where ``n_classes`` is 0.
+
+        ``class_weight`` has a weight per class, or is None; a head that has no use for it raises ConfigError.
+        """
 
     def outputs(self, features: Features) -> NDArray[np.float32]:
         """Log-probabilities [units, classes], or numbers [units, 1]."""
@@ -94,6 +111,60 @@ STRATEGIES: dict[str, Strategy] = {
             trials=({"layer": "last"}, {"layer": "middle"}),
         ),
         Strategy(
+            name="frozen-mlp",
+            family="feature-extraction",
+            home="probekit.adaptation.frozen.mlp",
+            told="a perceptron with one hidden layer on the states of one layer",
+            defaults={"layer": "last"},
+            trials=({"layer": "last"}, {"layer": "middle"}),
+        ),
+        Strategy(
+            name="scalar-mix",
+            family="feature-extraction",
+            home="probekit.adaptation.frozen.scalar_mix",
+            told="a learned weighted mean of all layers, and a linear layer on it",
+            trials=({"weight_decay": 0.01}, {"weight_decay": 0.3}),
+        ),
+        Strategy(
+            name="all-layers",
+            family="feature-extraction",
+            home="probekit.adaptation.frozen.all_layers",
+            told="logistic regression on the states of all layers side by side, or of the best few",
+            trials=({"select": "none"}, {"select": "layers", "keep": 3}),
+        ),
+        Strategy(
+            name="bilstm",
+            family="feature-extraction",
+            home="probekit.adaptation.frozen.bilstm",
+            told="a bidirectional LSTM over the words' states of one layer",
+            defaults={"layer": "last"},
+            trials=({"layer": "last"}, {"layer": "middle"}),
+        ),
+        Strategy(
+            name="attention-pooling",
+            family="feature-extraction",
+            home="probekit.adaptation.frozen.attention_pooling",
+            told="a learned attention over the words' states of one layer, and a linear layer on what it pools",
+            defaults={"layer": "last"},
+            trials=({"layer": "last"}, {"layer": "middle"}),
+        ),
+        Strategy(
+            name="centroid",
+            family="feature-extraction",
+            home="probekit.adaptation.frozen.centroid",
+            told="the class whose mean state is nearest, in one layer",
+            defaults={"layer": "last"},
+            trials=({"layer": "last"}, {"layer": "middle"}),
+        ),
+        Strategy(
+            name="knn",
+            family="feature-extraction",
+            home="probekit.adaptation.frozen.knn",
+            told="a vote of the nearest training examples, in one layer",
+            defaults={"layer": "last"},
+            trials=({"layer": "last"}, {"layer": "middle"}),
+        ),
+        Strategy(
             name="full",
             family="fine-tuning",
             home="probekit.adaptation.strategies.full",
@@ -107,6 +178,86 @@ STRATEGIES: dict[str, Strategy] = {
             told="the model is frozen and read live; its head alone is trained",
             defaults={"rate": 1e-2, "epochs": 3},
             trials=({"rate": 1e-2}, {"rate": 3e-3}),
+        ),
+        Strategy(
+            name="top-k",
+            family="fine-tuning",
+            home="probekit.adaptation.strategies.top_k",
+            told="the upper blocks are trained, the rest is frozen",
+            defaults={"rate": 2e-4, "epochs": 3},
+            trials=({"rate": 2e-4}, {"rate": 1e-4}),
+        ),
+        Strategy(
+            name="gradual",
+            family="fine-tuning",
+            home="probekit.adaptation.strategies.gradual",
+            told="ULMFiT: unfrozen from the top, lower rates below, a slanted triangular schedule",
+            defaults={"rate": 1e-3, "epochs": 4},
+            trials=({"rate": 1e-3}, {"rate": 3e-4}),
+        ),
+        Strategy(
+            name="bitfit",
+            family="fine-tuning",
+            home="probekit.adaptation.strategies.bitfit",
+            told="the biases alone are trained",
+            defaults={"rate": 1e-3, "epochs": 3},
+            trials=({"rate": 1e-3}, {"rate": 3e-3}),
+        ),
+        Strategy(
+            name="lora",
+            family="fine-tuning",
+            home="probekit.adaptation.strategies.lora",
+            told="a low-rank change of the attention maps is trained",
+            defaults={"rate": 1e-3, "epochs": 3},
+            trials=({"rate": 1e-3}, {"rate": 3e-3}),
+        ),
+        Strategy(
+            name="ia3",
+            family="fine-tuning",
+            home="probekit.adaptation.strategies.ia3",
+            told="factors on keys, values and neurons are trained",
+            defaults={"rate": 3e-3, "epochs": 3},
+            trials=({"rate": 3e-3}, {"rate": 1e-2}),
+        ),
+        Strategy(
+            name="prefix",
+            family="fine-tuning",
+            home="probekit.adaptation.strategies.prefix",
+            told="keys and values in front of every layer's own are trained",
+            defaults={"rate": 1e-2, "epochs": 3},
+            trials=({"rate": 1e-2}, {"rate": 3e-2}),
+        ),
+        Strategy(
+            name="prompt",
+            family="fine-tuning",
+            home="probekit.adaptation.strategies.prompt",
+            told="vectors in front of the text's own embeddings are trained",
+            defaults={"rate": 1e-2, "epochs": 3},
+            trials=({"rate": 1e-2}, {"rate": 3e-2}),
+        ),
+        Strategy(
+            name="houlsby",
+            family="fine-tuning",
+            home="probekit.adaptation.strategies.houlsby",
+            told="bottlenecks after attention and feed-forward of every block are trained",
+            defaults={"rate": 1e-3, "epochs": 3},
+            trials=({"rate": 1e-3}, {"rate": 3e-3}),
+        ),
+        Strategy(
+            name="pfeiffer",
+            family="fine-tuning",
+            home="probekit.adaptation.strategies.pfeiffer",
+            told="a bottleneck after the feed-forward part of every block is trained",
+            defaults={"rate": 1e-3, "epochs": 3},
+            trials=({"rate": 1e-3}, {"rate": 3e-3}),
+        ),
+        Strategy(
+            name="reinit",
+            family="fine-tuning",
+            home="probekit.adaptation.strategies.reinit",
+            told="the upper blocks begin anew, then all parameters are trained",
+            defaults={"rate": 1e-4, "epochs": 3},
+            trials=({"rate": 1e-4}, {"rate": 2e-4}),
         ),
     )
 }

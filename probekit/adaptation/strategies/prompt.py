@@ -1,0 +1,35 @@
+"""Prompt tuning through peft: vectors in front of the text's embeddings (Lester et al. 2021, arXiv:2104.08691)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from probekit.adaptation.live import Live
+from probekit.adaptation.strategies.parts import no_options
+from probekit.adaptation.strategies.through_peft import PeftTuning, import_peft
+from probekit.models.hooks.sites import n_heads
+
+
+class Prompt(PeftTuning):
+    """``pieces`` vectors in front of every text."""
+
+    name = "prompt"
+
+    def configure(self, live: Live) -> Any:
+        """As wide as the embeddings."""
+        peft = import_peft()
+        stack = live.model.stacks[0]
+        return peft.PromptTuningConfig(
+            task_type=peft.TaskType.FEATURE_EXTRACTION,
+            num_virtual_tokens=self.whole("pieces", 20),
+            num_layers=stack.blocks,
+            num_attention_heads=n_heads(live.model, stack),
+            num_transformer_submodules=1,
+            token_dim=live.model.dim,
+        )
+
+
+def tuning(options: dict[str, Any]) -> Prompt:
+    """``pieces`` in front (20)."""
+    no_options("prompt", options, ("pieces",))
+    return Prompt(options)

@@ -1,0 +1,34 @@
+"""Which linear maps of a block make queries, keys and values."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from probekit.adaptation.live import Live
+from probekit.adaptation.strategies.layout import find_blocks
+
+QUERY = ("query", "q_proj", "q_lin", "q", "query_proj")
+KEY = ("key", "k_proj", "k_lin", "k", "key_proj")
+VALUE = ("value", "v_proj", "v_lin", "v", "value_proj")
+FUSED = ("c_attn", "query_key_value", "Wqkv", "qkv_proj", "qkv", "in_proj", "q_attn")
+"""One map that makes all three."""
+
+
+def attention_maps(live: Live, *kinds: tuple[str, ...]) -> list[str]:
+    """The full names of the maps of those kinds in every block, or of the fused ones; empty where none is known."""
+    names = {id(module): name for name, module in live.body.named_modules()}
+    found: list[str] = []
+    for block in find_blocks(live):
+        leaves = [
+            (name.rpartition(".")[2], module)
+            for name, module in block.named_modules()
+            if not isinstance(module, nn.ModuleList) and not list(module.children())
+        ]
+        wanted = {name for kind in kinds for name in kind}
+        separate = [module for leaf, module in leaves if leaf in wanted]
+        fused = [module for leaf, module in leaves if leaf in FUSED]
+        picked = separate if len(separate) >= len(kinds) else fused
+        if not picked:
+            return []
+        found += [names[id(module)] for module in picked]
+    return found
