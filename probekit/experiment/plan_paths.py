@@ -9,6 +9,8 @@ CORPUS_FILES = ("conllu", "columns", "table", "cola", "trec", "sst", "text")
 """Sources of a corpus that are files."""
 TASKS = ("tasks", "concepts", "control_concepts", "neighbours", "senses")
 """Keys of an analysis that name tasks."""
+WITH_SUITES = ("judge", "erase", "attend", "change")
+"""Kinds of analysis that judge suites."""
 
 
 def resolve_paths(document: dict[str, Any], folder: Path) -> None:
@@ -20,16 +22,17 @@ def resolve_paths(document: dict[str, Any], folder: Path) -> None:
 
 
 def resolve_corpus(document: dict[str, Any], folder: Path) -> None:
-    """The files of the corpus."""
-    corpus = document.get("corpus")
-    if not isinstance(corpus, dict):
-        return
-    for name in CORPUS_FILES:
-        given = corpus.get(name)
-        if isinstance(given, str):
-            corpus[name] = str(folder / given)
-        elif isinstance(given, list):
-            corpus[name] = [str(folder / item) if isinstance(item, str) else item for item in given]
+    """The files of the corpus, and of the corpora that models are adapted on."""
+    analyses = document.get("analysis")
+    listed = analyses if isinstance(analyses, list) else []
+    found = [document.get("corpus"), *(one.get("on") for one in listed if isinstance(one, dict))]
+    for corpus in found:
+        for name in CORPUS_FILES if isinstance(corpus, dict) else ():
+            given = corpus.get(name)
+            if isinstance(given, str):
+                corpus[name] = str(folder / given)
+            elif isinstance(given, list):
+                corpus[name] = [str(folder / item) if isinstance(item, str) else item for item in given]
 
 
 def resolve_models(document: dict[str, Any], folder: Path) -> None:
@@ -64,7 +67,7 @@ def resolve_suites(document: dict[str, Any], folder: Path) -> None:
     """A suite with a slash or an ending is a path; data and baseline texts always are."""
     analyses = document.get("analysis")
     for analysis in analyses if isinstance(analyses, list) else []:
-        if not isinstance(analysis, dict) or analysis.get("kind") not in ("judge", "erase", "attend"):
+        if not isinstance(analysis, dict) or analysis.get("kind") not in WITH_SUITES:
             continue
         if isinstance(analysis.get("suites"), list):
             analysis["suites"] = [_suite_path(one, folder) for one in analysis["suites"]]
