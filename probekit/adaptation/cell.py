@@ -80,8 +80,8 @@ class CellResult:
 
     Attributes
     ----------
-    dev, test : float32[units, labels], the probability of each label of the problem (0 for one that this run was not
-        trained on), or float32[units, 1], the number predicted. Empty ([0, labels]) where the run failed.
+    dev, test : float32[units, labels], the log-probability of each label of the problem (-inf for one that this run
+        was not trained on), or float32[units, 1], the number predicted. Empty ([0, labels]) where the run failed.
     gold_dev, gold_test : int32[units] codes into the problem's labels, or float64[units]
     history : a record per epoch; empty where there is none
     settings : what was chosen or tried, in full; epochs and rate are told for fine-tuning
@@ -127,6 +127,11 @@ class CellResult:
             return outputs[:, 0].astype(np.float64)
         return outputs.argmax(axis=1).astype(np.int32) if len(outputs) else np.zeros(0, np.int32)
 
+    def probabilities(self, split: str) -> Array:
+        """The probability of each label of the problem for "dev" or "test", float64[units, labels]."""
+        shares = np.exp({"dev": self.dev, "test": self.test}[split].astype(np.float64))
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
     def gold(self, split: str) -> Array:
         """The right answers of "dev" or "test"."""
         return {"dev": self.gold_dev, "test": self.gold_test}[split]
@@ -161,10 +166,10 @@ def degenerate(result: CellResult) -> str:
     squared error on dev not below that of dev's mean. Such "on-off" runs are counted apart from those that failed
     (Mosbach et al. 2021). A run that failed is not degenerate.
 
-    >>> probabilities = np.array([[0.9, 0.1], [0.8, 0.2]], np.float32)
+    >>> outputs = np.log(np.array([[0.9, 0.1], [0.8, 0.2]], np.float32))
     >>> gold = np.array([0, 1], np.int32)
     >>> degenerate(CellResult(name="a", strategy="full", family="fine-tuning", purpose="run", settings={}, trial=0,
-    ...     seed=0, fraction=1.0, model="m", dev=probabilities, test=probabilities, gold_dev=gold, gold_test=gold))
+    ...     seed=0, fraction=1.0, model="m", dev=outputs, test=outputs, gold_dev=gold, gold_test=gold))
     'one class predicted for everything'
     """
     if result.failed:
