@@ -32,6 +32,9 @@ class AdaptPlan(Strict):
     seeds_of: dict[str, int] = Field(default={})
     budget: str = Field(default="trials=2", description="trials=N, seconds=S, steps=N or examples=N")
     fractions: list[float] = Field(default=[1.0], min_length=1, description="shares of the training part")
+    least_steps: int = Field(
+        default=0, ge=0, description="fine-tuning on a small share goes on for at least so many steps"
+    )
     options: dict[str, dict[str, Setting]] = Field(default={})
     metric: Literal["accuracy", "macro_f1", "mcc", "spearman", "pearson", "r2"] | None = Field(
         default=None, description="what dev chooses by and the verdict is about; the task's own unless given"
