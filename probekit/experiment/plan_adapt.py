@@ -80,15 +80,17 @@ class AdaptPlan(Strict):
 
     @model_validator(mode="after")
     def _of_strategies_named(self) -> AdaptPlan:
+        from probekit.adaptation.strategy import STRATEGIES
+
         tables: tuple[tuple[str, Mapping[str, Any]], ...] = (
             ("seeds_of", self.seeds_of),
             ("options", self.options),
         )
         for key, table in tables:
-            for name in table:
-                if name not in self.strategies:
-                    hint = did_you_mean(name, self.strategies)
-                    raise ValueError(f"{key} names {name!r}, which is none of strategies; {hint}")
+            for name in table:  # one that this file knows and a variant leaves out is no mistake
+                if name not in STRATEGIES:
+                    hint = did_you_mean(name, STRATEGIES)
+                    raise ValueError(f"{key} names {name!r}, which is no strategy; {hint}")
         few = next((name for name, n in self.seeds_of.items() if n < 1), None)
         if few is not None:
             raise ValueError(f"seeds_of {few} must be 1 or more; got {self.seeds_of[few]}")

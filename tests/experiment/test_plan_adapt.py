@@ -41,7 +41,7 @@ def test_seeds_of_some_strategies_and_the_order_of_fractions() -> None:
         ({"seeds": 0}, "seeds"),
         ({"seeds_of": {"ful": 3}}, "did you mean 'full'"),
         ({"seeds_of": {"full": 0}}, "seeds_of full must be 1 or more"),
-        ({"options": {"lora": {"r": 4}}}, "options names 'lora', which is none of strategies"),
+        ({"options": {"loro": {"r": 4}}}, "options names 'loro', which is no strategy; did you mean 'lora'?"),
         ({"metric": "acuracy"}, "did you mean 'accuracy'"),
         ({"strategy": "full"}, "unknown key 'analysis.0.strategy'"),
     ],
