@@ -6,7 +6,7 @@ from typing import Any
 
 from probekit.adaptation.live import Live
 from probekit.adaptation.strategies.parts import no_options
-from probekit.adaptation.strategies.targets import KEY, VALUE, attention_maps
+from probekit.adaptation.strategies.targets import KEY, VALUE, attention_maps, is_transposed
 from probekit.adaptation.strategies.through_peft import PeftTuning, import_peft
 from probekit.models.hooks.sites import find_place
 
@@ -15,7 +15,6 @@ class Ia3(PeftTuning):
     """Every factor begins as 1, so that at first nothing is changed."""
 
     name = "ia3"
-    mergeable = True
 
     def configure(self, live: Live) -> Any:
         """Keys and values (or the one map that makes both and the query), and what the down projection reads."""
@@ -28,7 +27,12 @@ class Ia3(PeftTuning):
             names[id(find_place(live.model, f"{stack.prefix}{number}", "mlp").module)]
             for number in range(1, stack.blocks + 1)
         ]
-        return import_peft().IA3Config(target_modules=[*maps, *downs], feedforward_modules=downs)
+        targets = [*maps, *downs]
+        return import_peft().IA3Config(
+            target_modules=targets,
+            feedforward_modules=downs,
+            fan_in_fan_out=is_transposed(live, targets),
+        )
 
 
 def tuning(options: dict[str, Any]) -> Ia3:

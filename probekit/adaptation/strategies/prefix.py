@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from probekit.adaptation.live import Live
+from probekit.adaptation.strategies.fronted import FrontTuning
 from probekit.adaptation.strategies.parts import no_options
-from probekit.adaptation.strategies.through_peft import PeftTuning, import_peft
+from probekit.adaptation.strategies.through_peft import import_peft
 from probekit.models.hooks.sites import n_heads
 
 
-class Prefix(PeftTuning):
-    """``pieces`` of them, without the re-parametrising network."""
+class Prefix(FrontTuning):
+    """``pieces`` of them, without the network that re-parametrises them. A family whose text has absolute positions
+    reads it at the positions behind them, as transformers does with whatever is remembered.
+    """
 
     name = "prefix"
+    keys = True
+    reason = "its attention reads no keys and values in front of the text's own; 'prompt' comes nearest"
 
     def configure(self, live: Live) -> Any:
         """The shape of keys and values, from the model."""

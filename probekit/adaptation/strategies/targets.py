@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from probekit.adaptation.live import Live
 from probekit.adaptation.strategies.layout import find_blocks
@@ -32,3 +33,11 @@ def attention_maps(live: Live, *kinds: tuple[str, ...]) -> list[str]:
             return []
         found += [names[id(module)] for module in picked]
     return found
+
+
+def is_transposed(live: Live, targets: list[str]) -> bool:
+    """Whether a target keeps its weight as [in, out], as GPT-2's do."""
+    return any(
+        isinstance(module, Conv1D) and (name in targets or name.endswith(tuple(f".{one}" for one in targets)))
+        for name, module in live.body.named_modules()
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 
 from probekit.adaptation.live import Live
 from probekit.adaptation.strategies.layout import drawing
-from probekit.adaptation.strategies.parts import NotMergeable, PlainTuning
+from probekit.adaptation.strategies.parts import PlainTuning
 from probekit.errors import ConfigError, MissingExtra, ModelError
 
 
@@ -29,15 +30,14 @@ def import_peft() -> Any:
 def expected() -> Iterator[None]:
     """Keep one warning silent: peft asks transformers for a name of its own that is about to change."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.* is deprecated")
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         yield
 
 
 class PeftTuning(PlainTuning):
-    """A body wrapped by peft; `configure` says how."""
+    """A body changed by peft, to be merged; `configure` says how."""
 
     name = ""
-    mergeable = False
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
@@ -58,12 +58,7 @@ class PeftTuning(PlainTuning):
                 raise self.impossible(live, str(problem).partition("\n")[0]) from problem
 
     def merge(self, live: Live) -> None:
-        """Fold the change into the weights. Raises NotMergeable for prefix and prompt."""
-        if not self.mergeable:
-            raise NotMergeable(
-                f"strategy {self.name!r}: what stands in front of the text does not fold into the weights of "
-                f"{live.model.name}; save it with save(), or use 'lora' where a plain model is needed"
-            )
+        """Fold the change into the weights."""
         with expected():
             live.body = live.body.merge_and_unload()
 
@@ -79,4 +74,11 @@ class PeftTuning(PlainTuning):
         value = self.options.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ConfigError(f"strategy {self.name!r}: {key} is a whole number from 1 on; got {value!r}")
+        return value
+
+    def number(self, key: str, default: float) -> float:
+        """An option that is a number from 0 on. Raises ConfigError."""
+        value = self.options.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ConfigError(f"strategy {self.name!r}: {key} is a number from 0 on; got {value!r}")
         return value
