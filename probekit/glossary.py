@@ -35,7 +35,7 @@ Site: TypeAlias = Literal["hidden", "attention_output", "mlp", "heads"]
 Unit: TypeAlias = Literal["word", "sentence", "piece"]
 TextForm: TypeAlias = Literal["surface", "words"]
 LengthPolicy: TypeAlias = Literal["truncate", "error", "window"]
-ModelKind: TypeAlias = Literal["pretrained", "self-trained", "random"]
+ModelKind: TypeAlias = Literal["pretrained", "self-trained", "adapted", "random"]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)`` by long work; who draws it is not the worker's business."""

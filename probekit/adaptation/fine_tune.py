@@ -3,23 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from probekit.adaptation.examples import Target, nested, read_examples
-from probekit.adaptation.inputs import encode_inputs
-from probekit.adaptation.live import Live
-from probekit.adaptation.loop import Labelled, LoopPlan, predict_outputs, run_loop
-from probekit.adaptation.strategy import find_strategy, make_tuning
-from probekit.errors import ConfigError
+from probekit.adaptation.checkpoint import Keeper, own_generators
+from probekit.adaptation.examples import Examples, Target, nested, read_examples
+from probekit.adaptation.export import export_body
+from probekit.adaptation.fit_settings import loop_plan, settings_in_force
+from probekit.adaptation.inputs import Inputs, encode_inputs
+from probekit.adaptation.live import Live, reads_ahead
+from probekit.adaptation.loop import Labelled, predict_outputs, run_loop
+from probekit.adaptation.run_identity import run_identity
+from probekit.adaptation.saved import save_adapted, target_of, target_words
+from probekit.adaptation.strategy import Tuning, find_strategy, make_tuning
+from probekit.errors import ConfigError, DataError, ModelError
+from probekit.glossary import Progress, silent
+from probekit.maths.scores import r2
+from probekit.models.model import Model
+from probekit.models.quiet import quiet
 from probekit.models.ref import ModelRef
 
 
 class FineTune(BaseEstimator):  # type: ignore[misc]
     """A Transformer fine-tuned on texts, pairs of texts, or the words of sentences.
+
+    `model` is a name, a folder or a `ModelRef`, loaded in `fit`; `strategy` says what is trained, `options` are the
+    strategy's own. `epochs`, `rate`, `schedule` (linear, constant, slanted), `warmup` (share of the steps) and
+    `weight_decay` (of matrices only) are the strategy's where they are None. A step reads `batch_size` times
+    `accumulate` examples; gradients are clipped to the norm `clip`. `pool` says which pieces stand for a text: all
+    (``mean``), the first (``cls``), the ``last``; ``auto`` is the last where a model reads left to right, else all.
+    `class_weight` is None, ``balanced`` or a mapping; `precision` ``auto`` is bfloat16 where a CUDA device has it. With
+    dev examples the epoch that is best by `metric` (loss, accuracy, macro_f1, mcc, r2) is kept, and training ends
+    `patience` epochs behind it. `warm_start` goes on from the last fit. With `checkpoint`, a folder, the whole state is
+    written every `save_seconds`; the same fit, killed and called again, ends with the same bits on one machine.
+    `seed` draws head, inserted weights, order and dropout.
+
+    After `fit`: ``classes_``, ``history_`` (epoch, loss, dev_loss, dev_accuracy, cpu_seconds, kept), ``n_trainable_``,
+    ``n_stored_`` and ``stored_bytes_`` (numbers and bytes that `save` keeps for this task), ``n_truncated_`` and
+    ``n_left_out_`` (training examples cut, units without a piece), ``pool_``, ``settings_``. A unit without a piece is
+    predicted as training's most frequent class, or its mean; ``n_truncated_predicted_`` and ``n_left_out_predicted_``
+    count for the last prediction.
 
     >>> texts, labels = ["keys rust", "a dog barks", "doors creak", "a cat sleeps"], ["pl", "sg", "pl", "sg"]
     >>> clf = FineTune("demo:minilm", strategy="head-only", epochs=1).fit(texts, labels)
@@ -35,13 +65,23 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         options: Mapping[str, Any] | None = None,
         epochs: float | None = None,
         rate: float | None = None,
+        schedule: str | None = None,
         batch_size: int = 32,
-        weight_decay: float = 0.01,
-        warmup: float = 0.1,
-        clip: float = 1.0,
+        accumulate: int = 1,
+        weight_decay: float | None = None,
+        warmup: float | None = None,
+        clip: float | None = 1.0,
         dropout: float = 0.1,
-        pool: str = "mean",
+        pool: str = "auto",
+        max_pieces: int | None = None,
         target: str = "auto",
+        class_weight: str | Mapping[Any, float] | None = None,
+        metric: str | None = None,
+        patience: int | None = None,
+        precision: str = "auto",
+        warm_start: bool = False,
+        checkpoint: str | Path | None = None,
+        save_seconds: float = 60.0,
         seed: int = 0,
     ) -> None:
         self.model = model
@@ -49,73 +89,271 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         self.options = options
         self.epochs = epochs
         self.rate = rate
+        self.schedule = schedule
         self.batch_size = batch_size
+        self.accumulate = accumulate
         self.weight_decay = weight_decay
         self.warmup = warmup
         self.clip = clip
         self.dropout = dropout
         self.pool = pool
+        self.max_pieces = max_pieces
         self.target = target
+        self.class_weight = class_weight
+        self.metric = metric
+        self.patience = patience
+        self.precision = precision
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.save_seconds = save_seconds
         self.seed = seed
 
-    def fit(self, X: Any, y: Any, X_dev: Any = None, y_dev: Any = None) -> Self:
-        """Fit on examples and their labels; dev examples choose the epoch that is kept."""
-        strategy = find_strategy(self.strategy, "fine-tuning")
+    def fit(
+        self, X: Any, y: Any, X_dev: Any = None, y_dev: Any = None, *, progress: Progress = silent
+    ) -> Self:
+        """Fit on examples and their labels; dev examples choose the epoch that is kept.
+
+        Raises DataError (examples, labels), ConfigError (settings, strategy), ModelError (the model, memory) and
+        TrainingFailed (the loss is no number any more, or diverges).
+        """
+        settings = settings_in_force(
+            self.get_params(deep=False), find_strategy(self.strategy, "fine-tuning").defaults
+        )
+        if settings["patience"] is not None and X_dev is None:
+            raise ConfigError("patience looks at dev examples: fit(X, y, X_dev, y_dev)")
+        warm = bool(self.warm_start and hasattr(self, "live_"))
         examples = read_examples(X, y)
-        target = Target.of(y, examples, self.target)
-        codes = target.encode(y, examples)
-        model = ModelRef.of(self.model).load()
-        live = Live(model, target.outputs, dropout=self.dropout, seed=self.seed)
-        tuning = make_tuning(strategy, self.options or {})
-        tuning.prepare(live)
-        train = Labelled(encode_inputs(model, examples, pool=self.pool), codes)
-        dev = None
-        if X_dev is not None:
-            held = read_examples(X_dev, y_dev, unit=examples.unit)
-            dev = Labelled(encode_inputs(model, held, pool=self.pool), target.encode(y_dev, held))
-        self.history_ = run_loop(live, tuning, train, dev, self._plan(strategy.defaults))
+        target, codes = self._target(y, examples, warm)
+        model = self.live_.model if warm else ModelRef.of(self.model).load()
+        pool = self._pool(model)
+        train = Labelled(
+            encode_inputs(model, examples, pool=pool, max_pieces=self.max_pieces), self._scaled(codes)
+        )
+        if train.inputs.left_out.all():
+            raise DataError("no example has a piece that the model can read")
+        dev = self._dev(X_dev, y_dev, examples.unit, target, model, pool)
+        plan = loop_plan(settings, target, codes, model.device)
+        if warm:
+            live, tuning = self.live_, self.tuning_
+            live.inputs = train.inputs
+        else:
+            live, tuning = self._live(model, target.outputs, settings["options"], train.inputs)
+        keeper = None
+        if self.checkpoint is not None:
+            keeper = Keeper(
+                Path(self.checkpoint),
+                settings["save_seconds"],
+                run_identity(settings, live, train, dev, warm=warm),
+            )
+        self.history_ = run_loop(live, tuning, train, dev, plan, keeper=keeper, progress=progress)
+        live.eval()
+        live.inputs = None
         self.unit_, self.target_, self.live_, self.tuning_ = examples.unit, target, live, tuning
-        if target.classes is not None:
-            self.classes_ = target.classes
-        self.n_truncated_ = train.inputs.truncated
+        self.pool_, self.settings_ = pool, settings
+        self.prior_ = None if target.numeric else np.bincount(codes, minlength=target.outputs) / len(codes)
+        self.n_truncated_, self.n_left_out_ = train.inputs.truncated, int(train.inputs.left_out.sum())
+        self._count()
         return self
 
-    def _plan(self, defaults: Mapping[str, Any]) -> LoopPlan:
-        return LoopPlan(
-            epochs=defaults["epochs"] if self.epochs is None else self.epochs,
-            rate=defaults["rate"] if self.rate is None else self.rate,
-            batch_size=self.batch_size,
-            weight_decay=self.weight_decay,
-            warmup=self.warmup,
-            clip=self.clip,
-            seed=self.seed,
-        )
+    def _target(self, y: Any, examples: Examples, warm: bool) -> tuple[Target, NDArray[Any]]:
+        """The target and its codes; sets what numbers are scaled by."""
+        if warm:
+            if examples.unit != self.unit_:
+                raise DataError(f"warm start: the last fit was on {self.unit_}s, these are {examples.unit}s")
+            codes = self.target_.encode(y, examples)
+            if not self.target_.numeric and (codes < 0).any():
+                raise DataError("warm start: labels that the last fit had not; fit with warm_start=False")
+            return self.target_, codes
+        target = Target.of(y, examples, self.target)
+        codes = target.encode(y, examples)
+        self.center_ = float(codes.mean()) if target.numeric else 0.0
+        self.scale_ = (float(codes.std()) or 1.0) if target.numeric else 1.0
+        return target, codes
+
+    def _scaled(self, codes: NDArray[Any]) -> NDArray[Any]:
+        return (codes - self.center_) / self.scale_ if codes.dtype.kind == "f" else codes
+
+    def _pool(self, model: Model) -> str:
+        if self.pool != "auto":
+            return self.pool
+        return "mean" if reads_ahead(model) else "last"
+
+    def _dev(self, X: Any, y: Any, unit: str, target: Target, model: Model, pool: str) -> Labelled | None:
+        if X is None:
+            return None
+        held = read_examples(X, y, unit=unit)
+        inputs = encode_inputs(model, held, pool=pool, max_pieces=self.max_pieces)
+        return Labelled(inputs, self._scaled(target.encode(y, held)))
+
+    def _live(
+        self, model: Model, outputs: int, options: Mapping[str, Any], inputs: Inputs | None
+    ) -> tuple[Live, Tuning]:
+        """The model with a head and what the strategy inserts; the same for the same seed."""
+        live = Live(model, outputs, dropout=self.dropout, seed=self.seed)
+        live.inputs = inputs
+        tuning = make_tuning(find_strategy(self.strategy, "fine-tuning"), options)
+        with own_generators(self.seed, model.device), quiet():
+            tuning.prepare(live)
+        return live, tuning
+
+    def _count(self) -> None:
+        """What was trained, in numbers and bytes; `classes_`."""
+        kept = self._tuned()
+        self.n_trainable_ = self.n_stored_ = sum(tensor.numel() for tensor in kept.values())
+        self.stored_bytes_ = sum(tensor.numel() * tensor.element_size() for tensor in kept.values())
+        if self.target_.classes is not None:
+            self.classes_ = self.target_.classes
+        elif hasattr(self, "classes_"):
+            del self.classes_
+
+    def _tuned(self) -> dict[str, torch.Tensor]:
+        named = dict(self.live_.named_parameters())
+        return {name: named[name].detach() for name in sorted(self.live_.trained)}
+
+    def _outputs(self, X: Any) -> tuple[Examples, NDArray[np.float32]]:
+        """Outputs of the head for all units; those without a piece get training's shares, or its mean."""
+        check_is_fitted(self, "live_")
+        examples = read_examples(X, unit=self.unit_)
+        inputs = encode_inputs(self.live_.model, examples, pool=self.pool_, max_pieces=self.max_pieces)
+        outputs = predict_outputs(self.live_, inputs)
+        self.n_truncated_predicted_ = inputs.truncated
+        self.n_left_out_predicted_ = int(inputs.left_out.sum())
+        outputs[inputs.left_out] = 0.0 if self.prior_ is None else np.log(self.prior_)
+        return examples, outputs
 
     def decision_function(self, X: Any) -> Any:
         """Outputs of the head: [units, classes] logits, or [units] numbers; for words a list of them."""
-        check_is_fitted(self, "live_")
-        examples = read_examples(X, unit=self.unit_)
-        outputs = predict_outputs(self.live_, encode_inputs(self.live_.model, examples, pool=self.pool))
-        return nested(outputs[:, 0] if self.target_.numeric else outputs, examples)
+        examples, outputs = self._outputs(X)
+        if self.target_.numeric:
+            return nested(outputs[:, 0].astype(np.float64) * self.scale_ + self.center_, examples)
+        return nested(outputs, examples)
 
     def predict_proba(self, X: Any) -> Any:
-        """Probabilities of `classes_`, [units, classes]. Raises ConfigError where numbers are predicted."""
+        """Probabilities of `classes_`, [units, classes]; for words a list of them. Raises ConfigError for numbers."""
         check_is_fitted(self, "live_")
         if self.target_.numeric:
             raise ConfigError("numbers are predicted, so there are no probabilities; use predict")
-        logits = self.decision_function(X)
-        return [_softmax(one) for one in logits] if self.unit_ == "word" else _softmax(logits)
+        examples, outputs = self._outputs(X)
+        return nested(_softmax(outputs), examples)
 
     def predict(self, X: Any) -> Any:
-        """The most probable labels, or numbers."""
-        outputs = self.decision_function(X)
+        """The most probable labels, or numbers; for words a list of arrays."""
+        check_is_fitted(self, "live_")
         if self.target_.numeric:
-            return outputs
-        if self.unit_ == "word":
-            return [self.classes_[one.argmax(axis=1)] for one in outputs]
-        return self.classes_[outputs.argmax(axis=1)]
+            return self.decision_function(X)
+        examples, outputs = self._outputs(X)
+        return nested(self.classes_[outputs.argmax(axis=1)], examples)
+
+    def score(self, X: Any, y: Any) -> float:
+        """Share of units that are right, or R2 of numbers. A label unseen in training cannot be right."""
+        examples, outputs = self._outputs(X)
+        gold = self.target_.encode(y, examples)
+        if self.target_.numeric:
+            return r2(gold, outputs[:, 0].astype(np.float64) * self.scale_ + self.center_)
+        return float(np.mean(outputs.argmax(axis=1) == gold))
+
+    def save(self, folder: str | Path) -> None:
+        """Write what was trained, the head and the settings; `load_adapted` reads it. The model itself is not copied
+        unless all of it was trained. Raises DiskError, NotFittedError."""
+        check_is_fitted(self, "live_")
+        arrays = {name: tensor.cpu().numpy() for name, tensor in self._tuned().items()}
+        save_adapted(folder, "fine-tuning", arrays, self._words())
+
+    def _words(self) -> dict[str, Any]:
+        """Everything but the weights as plain values."""
+        params = self.get_params(deep=False)
+        if isinstance(self.class_weight, Mapping):
+            params["class_weight"] = [[_plain(key), float(value)] for key, value in self.class_weight.items()]
+        return {
+            "params": {
+                **params,
+                "model": ModelRef.of(self.model).to_dict(),
+                "options": None if self.options is None else dict(self.options),
+                "checkpoint": None if self.checkpoint is None else str(self.checkpoint),
+            },
+            "options_in_force": dict(self.settings_["options"]),
+            "fingerprint": self.live_.model.fingerprint,
+            "unit": self.unit_,
+            "pool": self.pool_,
+            "target": target_words(self.target_),
+            "scaling": [self.center_, self.scale_],
+            "prior": None if self.prior_ is None else self.prior_.tolist(),
+            "history": self.history_,
+            "counts": [self.n_truncated_, self.n_left_out_],
+        }
+
+    @classmethod
+    def restored(
+        cls, arrays: Mapping[str, NDArray[Any]], words: Mapping[str, Any], device: str | None = None
+    ) -> Self:
+        """The estimator that `save` wrote as arrays and plain values."""
+        params = dict(words["params"])
+        ref = ModelRef.of(params["model"])
+        if isinstance(params["class_weight"], list):
+            params["class_weight"] = dict(params["class_weight"])
+        found = cls(**{**params, "model": ref if device is None else replace(ref, device=device)})
+        found.unit_, found.pool_ = words["unit"], words["pool"]
+        found.target_ = target_of(words["target"])
+        found.center_, found.scale_ = words["scaling"]
+        found.prior_ = None if words["prior"] is None else np.array(words["prior"])
+        found.history_ = list(words["history"])
+        found.n_truncated_, found.n_left_out_ = words["counts"]
+        given = found.get_params(deep=False)
+        found.settings_ = settings_in_force(
+            {**given, "options": words["options_in_force"]},
+            find_strategy(found.strategy, "fine-tuning").defaults,
+        )
+        found.live_, found.tuning_ = found._again(arrays, words["fingerprint"])
+        found._count()
+        return found
+
+    def _again(self, arrays: Mapping[str, NDArray[Any]], fingerprint: str) -> tuple[Live, Tuning]:
+        """The adapted model put together from the source model and what was trained."""
+        model = ModelRef.of(self.model).load()
+        if model.fingerprint != fingerprint:
+            raise ModelError(
+                f"{model.name}: its weights are not those that were adapted; give back the model of then"
+            )
+        live, tuning = self._live(model, self.target_.outputs, self.settings_["options"], None)
+        named = dict(live.named_parameters())
+        if missing := sorted(set(arrays) - set(named)):
+            raise DataError(f"the adapted model has no {missing[0]}; it was saved by another version")
+        with torch.no_grad():
+            for name, array in arrays.items():
+                named[name].copy_(torch.from_numpy(array.copy()))
+        live.trained = set(arrays)
+        live.eval()
+        return live, tuning
+
+    def export(self, folder: str | Path) -> None:
+        """Write the adapted body as a plain transformers folder that `load_model` reads, kind ``adapted``; with the
+        language-model head of the source, where it has one. This estimator stays as it is: the model is loaded anew.
+
+        Raises ModelError where the strategy's insertions cannot be merged; DiskError; ConfigError where the folder
+        holds something else.
+        """
+        check_is_fitted(self, "live_")
+        arrays = {name: tensor.cpu().numpy() for name, tensor in self._tuned().items()}
+        live, tuning = self._again(arrays, self.live_.model.fingerprint)
+        export_body(folder, live, tuning, self._words())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        target = getattr(self, "target_", None)
+        numeric = self.target == "number" if target is None else target.numeric
+        tags.estimator_type = "regressor" if numeric else "classifier"
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = True
+        return tags
 
 
-def _softmax(logits: Any) -> Any:
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+def _plain(label: Any) -> Any:
+    return label.item() if isinstance(label, np.generic) else label
+
+
+def _softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+    wide = logits.astype(np.float64)
+    shifted = np.exp(wide - wide.max(axis=1, keepdims=True))
+    found: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,11 +65,16 @@ class Batch:
     units: NDArray[np.int64]
 
 
-def encode_inputs(model: Model, examples: Examples, *, pool: str = "mean") -> Inputs:
+def encode_inputs(
+    model: Model, examples: Examples, *, pool: str = "mean", max_pieces: int | None = None
+) -> Inputs:
     """Encode examples; ``pool`` says which pieces of a sentence or pair stand for it (all ordinary ones, the first,
-    the last ordinary one). A word is its own pieces, whatever `pool` says but ``last`` and ``cls``."""
+    the last ordinary one). A word is its own pieces, whatever `pool` says but ``last`` and ``cls``. Longer examples
+    are cut to ``max_pieces``, or to what the model can read."""
     if pool not in POOLS:
         raise ConfigError(f"unknown pool {pool!r}; {did_you_mean(str(pool), POOLS)}")
+    if max_pieces is not None:
+        model = replace(model, max_pieces=min(max_pieces, model.max_pieces or max_pieces))
     if examples.unit == "pair":
         return _encode_pairs(model, examples, pool)
     words = examples.unit == "word"

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from probekit.adaptation.inputs import Batch
+from probekit.adaptation.inputs import Batch, Inputs
 from probekit.errors import ModelError
 from probekit.models.model import Model
 
@@ -15,18 +15,28 @@ from probekit.models.model import Model
 class Live(nn.Module):
     """Body and head. ``body`` is the module of a freshly loaded model (a strategy may wrap it); ``head`` is linear.
 
-    A unit is the mean of its pieces' last states; dropout stands before the head.
+    A unit is the mean of its pieces' last states; dropout stands before the head. Of an encoder-decoder the body is
+    the encoder. ``inputs`` are the examples to train on, None while a saved model is put together again: a strategy
+    that reads text in `prepare` leaves that out then. ``trained`` names what an optimiser has had so far.
     """
 
     def __init__(self, model: Model, outputs: int, *, dropout: float = 0.1, seed: int = 0) -> None:
         super().__init__()
-        if model.start_piece is not None:
-            raise ModelError(f"{model.name} is an encoder-decoder; fine-tune an encoder or a decoder")
+        if model.dtype not in ("float32", "float64"):
+            raise ModelError(
+                f"{model.name} is loaded as {model.dtype}, in which small steps are lost; load it as float32 and "
+                "fine-tune with precision='bfloat16'"
+            )
         self.model = model
-        self.body: Any = model.module
+        self.seed = seed
+        self.inputs: Inputs | None = None
+        self.trained: set[str] = set()
+        module: Any = model.module
+        self.body: Any = module if model.start_piece is None else module.get_encoder()
+        module.requires_grad_(False)
         self.body.requires_grad_(True)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(model.dim, outputs, device=model.device)
+        self.head = nn.Linear(model.dim, outputs, device=model.device, dtype=model.module.dtype)
         draw = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             weight = torch.randn(outputs, model.dim, generator=draw) * 0.02
@@ -53,7 +63,17 @@ class Live(nn.Module):
         given["attention_mask"] = mask
         if batch.types is not None:
             given["token_type_ids"] = batch.types
-        if not hasattr(self.body.config, "type_vocab_size"):
+        if hasattr(self.body.config, "use_cache"):
             given["use_cache"] = False
         states: Tensor = self.body(**given).last_hidden_state
         return states[:, -batch.ids.shape[1] :]
+
+
+@torch.no_grad()
+def reads_ahead(model: Model) -> bool:
+    """Whether the first state depends on what follows; seen in two passes over four pieces that differ in the last."""
+    if model.start_piece is not None:
+        return True
+    ids = torch.tensor([[5, 6, 7, 8], [5, 6, 7, 9]], device=model.device) % model.vocabulary
+    first = model.states(ids, None, [model.layers[-1]])[model.layers[-1]][:, 0]
+    return bool((first[0] - first[1]).abs().max() > 1e-6 * first.abs().max())

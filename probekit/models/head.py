@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import threading
 import weakref
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -52,8 +53,11 @@ class OutputHead:
     the very place (``masked``). Weights that are tied to the embedding are those of the model itself.
     """
 
-    def __init__(self, kind: HeadKind, shell: Any, final_norm: nn.Module | None) -> None:
+    def __init__(
+        self, kind: HeadKind, shell: Any, final_norm: nn.Module | None, own: Sequence[nn.Parameter] = ()
+    ) -> None:
         self.kind = kind
+        self._own = own
         self._shell = shell
         self._norm = final_norm
         self._open: tuple[Any, nn.Linear] | None = None
@@ -77,6 +81,11 @@ class OutputHead:
             return None
         shell, linear = self._open
         return self._run(shell, states), linear.weight, linear.bias
+
+    def parameters_of_its_own(self) -> list[nn.Parameter]:
+        """The head's parameters but for those tied to the embedding, which are the model's; to train them, let each
+        require a gradient."""
+        return list(self._own)
 
     def open(self, linear: Any, states: torch.Tensor) -> None:
         """See, on these states, whether the head ends in this linear map."""
@@ -145,9 +154,31 @@ def load_head(model: Model) -> OutputHead:
     return head
 
 
-def _take(model: Model) -> OutputHead:
+def has_language_model(model: Model) -> bool:
+    """Whether the model's checkpoint is a language model, by what its config.json says."""
+    try:
+        _kind(model)
+    except ModelError:
+        return False
+    return True
+
+
+def language_model(model: Model) -> Any:
+    """The whole language model that the model's checkpoint holds, head included, as a module of its own.
+
+    Raises ModelError as `load_head`.
+    """
+    with _LOCK, quiet(), suspended(), torch.no_grad():
+        return _whole(model)[1]
+
+
+def _whole(model: Model) -> tuple[HeadKind, Any]:
     kind, auto = _kind(model)
-    whole = _drawn(model, auto) if model.kind == "random" else _read(model, auto)
+    return kind, _drawn(model, auto) if model.kind == "random" else _read(model, auto)
+
+
+def _take(model: Model) -> OutputHead:
+    kind, whole = _whole(model)
     whole.requires_grad_(False).train(False)
     base = whole.base_model
     child = "" if base is whole else str(whole.base_model_prefix)
@@ -165,7 +196,8 @@ def _take(model: Model) -> OutputHead:
     logits, states, norm_name = _watch(model, whole, base, inputs)
     shell = _shell(model, whole, base, child, pair=kind == "encoder-decoder")
     final_norm = model.module.get_submodule(norm_name) if norm_name else None
-    head = OutputHead(kind, shell, final_norm)
+    kept = {id(parameter) for parameter in model.module.parameters()}
+    head = OutputHead(kind, shell, final_norm, [p for p in shell.parameters() if id(p) not in kept])
     if model.stacks[-1].final and final_norm is None:
         raise ModelError(f"{model.name}: the final norm of {type(whole).__name__} cannot be found")
     if not float((head(states).float() - logits.float()).abs().max()) <= _limit(logits, states):

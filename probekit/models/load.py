@@ -89,7 +89,7 @@ def load_model(
                 tokenizer,
                 name=source.name,
                 revision=source.revision,
-                kind="self-trained" if source.self_trained else "pretrained",
+                kind=_kind(source),
                 start=start_piece(config, _generation_start(source)),
                 allow_bin=allow_bin,
             )
@@ -137,6 +137,12 @@ def to_device(
     """The module itself, moved."""
     torch.nn.Module.to(module, device=device, dtype=dtype)
     return module
+
+
+def _kind(source: Source) -> ModelKind:
+    if source.adapted:
+        return "adapted"
+    return "self-trained" if source.self_trained else "pretrained"
 
 
 def _check_transformers() -> None:

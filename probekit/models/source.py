@@ -27,6 +27,8 @@ TOKENIZER = (
     "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
 )  # fmt: skip
 REVISIONS = "revisions"
+ADAPTATION = "adaptation.json"
+"""Beside a model that was adapted here: from what, to what, and how."""
 KEPT_PRIVATE = ("_name_or_path", "_commit_hash")
 
 
@@ -43,6 +45,11 @@ class Source:
         """Whether probekit trained it: a training.json lies beside the model, or beside its revisions."""
         beside = self.folder.parent.parent if self.folder.parent.name == REVISIONS else self.folder
         return (beside / "training.json").is_file()
+
+    @property
+    def adapted(self) -> bool:
+        """Whether it is another model, adapted to a task by probekit."""
+        return (self.folder / ADAPTATION).is_file()
 
     def has(self, names: tuple[str, ...]) -> bool:
         return any((self.folder / name).is_file() for name in names)

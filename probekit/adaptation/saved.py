@@ -1,0 +1,75 @@
+"""A fitted classifier as two files, and back: `adapted.safetensors` and `adapted.json`. No pickle."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probekit.adaptation.examples import Target
+from probekit.errors import DataError
+from probekit.results.bundle import load_bundle, save_bundle
+
+STEM = "adapted"
+FORMAT = 1
+HOMES = {
+    "fine-tuning": ("probekit.adaptation.fine_tune", "FineTune"),
+    "feature-extraction": ("probekit.adaptation.feature_extract", "FeatureExtract"),
+}
+"""Which class reads which kind: each has ``restored(arrays, words, device) -> itself, fitted``."""
+
+
+def save_adapted(
+    folder: str | Path, kind: str, arrays: Mapping[str, NDArray[Any]], words: Mapping[str, Any]
+) -> None:
+    """Write a fitted classifier of a kind (a strategy's family). Raises DiskError; DataError for what JSON lacks."""
+    save_bundle(Path(folder) / STEM, arrays, {**words, "kind": kind, "format": FORMAT})
+
+
+def load_adapted(folder: str | Path, *, device: str | None = None) -> Any:
+    """A classifier that `save` wrote, ready to predict the same bits on the same kind of device.
+
+    `device` takes the place of the one it was fitted on. The model that was adapted is read by its name or folder.
+    Raises DataError where the folder holds no classifier, StoreError where it is damaged, ModelError where the model
+    is not there any more, or is another one.
+
+    >>> import tempfile
+    >>> texts, labels = ["keys rust", "a dog barks", "doors creak", "a cat sleeps"], ["pl", "sg", "pl", "sg"]
+    >>> clf = pk.FineTune("demo:minilm", strategy="head-only", epochs=1).fit(texts, labels)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     clf.save(folder)
+    ...     again = load_adapted(folder)
+    >>> bool((again.predict_proba(texts) == clf.predict_proba(texts)).all())
+    True
+    """
+    if not (Path(folder) / f"{STEM}.json").is_file():
+        raise DataError(
+            f"{folder} holds no saved classifier (no {STEM}.json); give the folder that `save` wrote"
+        )
+    arrays, words = load_bundle(Path(folder) / STEM)
+    kind, written = words.get("kind"), words.get("format")
+    if kind not in HOMES or written != FORMAT:
+        raise DataError(
+            f"{folder}: a classifier of kind {kind!r}, format {written!r}; this probekit reads format {FORMAT} of "
+            f"{', '.join(HOMES)}"
+        )
+    home, name = HOMES[kind]
+    return getattr(importlib.import_module(home), name).restored(arrays, words, device)
+
+
+def target_words(target: Target) -> dict[str, Any]:
+    """A target as plain values."""
+    if target.classes is None:
+        return {"classes": None}
+    return {"classes": target.classes.tolist(), "classes_dtype": target.classes.dtype.str}
+
+
+def target_of(words: Mapping[str, Any]) -> Target:
+    """The target that `target_words` told."""
+    if words["classes"] is None:
+        return Target(None)
+    return Target(np.array(words["classes"], dtype=np.dtype(words["classes_dtype"])))
