@@ -38,11 +38,8 @@ class Strategy:
 class Tuning(Protocol):
     """What a fine-tuning strategy's module offers as ``tuning(options) -> Tuning``. The head is always trained.
 
-    ``schedule`` names the schedule of rates that belongs to the strategy, "" where any will do. A strategy that puts
-    pieces of its own in front of the text lowers ``live.model.max_pieces`` in `prepare`.
+    A strategy that puts pieces of its own in front of the text makes ``live.model`` one of fewer ``max_pieces``.
     """
-
-    schedule: str
 
     def prepare(self, live: Live) -> None:
         """Insert what is inserted; set ``requires_grad`` everywhere in the body. ModelError where impossible."""
@@ -192,7 +189,7 @@ STRATEGIES: dict[str, Strategy] = {
             family="fine-tuning",
             home="probekit.adaptation.strategies.gradual",
             told="ULMFiT: unfrozen from the top, lower rates below, a slanted triangular schedule",
-            defaults={"rate": 1e-3, "epochs": 4},
+            defaults={"rate": 1e-3, "epochs": 4, "schedule": "slanted"},
             trials=({"rate": 1e-3}, {"rate": 3e-4}),
         ),
         Strategy(
@@ -258,6 +255,14 @@ STRATEGIES: dict[str, Strategy] = {
             told="the upper blocks begin anew, then all parameters are trained",
             defaults={"rate": 1e-4, "epochs": 3},
             trials=({"rate": 1e-4}, {"rate": 2e-4}),
+        ),
+        Strategy(
+            name="continued",
+            family="fine-tuning",
+            home="probekit.adaptation.strategies.continued",
+            told="pretraining goes on with the task's texts, then all parameters are trained",
+            defaults={"rate": 1e-4, "epochs": 3},
+            trials=({"pretrain_epochs": 3}, {"pretrain_epochs": 1}),
         ),
     )
 }
