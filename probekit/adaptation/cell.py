@@ -16,7 +16,7 @@ from probekit.results.bundle import load_bundle, save_bundle
 from probekit.results.files import read_json
 
 Array = NDArray[Any]
-PURPOSES = ("features", "trial", "run")
+PURPOSES = ("trial", "run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +25,10 @@ class AdaptCell:
 
     ``stem`` is where the result is written, ``problem`` where the problem lies. ``settings`` are those of the
     estimator and the options of the strategy. ``purpose``: a "trial" is for the choice of settings on dev, a "run" is
-    one of those that are reported, "features" reads the texts with the frozen model once. ``trial`` numbers the setting
-    among those tried. ``steps`` and ``examples``, where not 0, are the most optimiser steps and training examples
-    allowed. ``data_seed`` draws the share of training examples; ``billed`` runs have the machine to themselves.
-    ``features`` is the stem of the cell whose reading the bill names; ``keep`` a folder for the fitted classifier.
+    one of those that are reported. ``trial`` numbers the setting among those tried. ``steps`` (most) and
+    ``least_steps`` bound the optimiser steps, ``examples`` the training examples, where not 0. ``data_seed`` draws the
+    share of training examples; ``billed`` runs have the machine to themselves. ``keep`` is a folder for the fitted
+    classifier.
     """
 
     name: str
@@ -44,9 +44,9 @@ class AdaptCell:
     purpose: str = "run"
     billed: bool = False
     steps: int = 0
+    least_steps: int = 0
     examples: int = 0
     store: str = ""
-    features: str = ""
     keep: str = ""
 
     @property

@@ -1,0 +1,269 @@
+"""Doing one cell in this process: fit, predict, measure, write."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probekit.activations.store import Store
+from probekit.adaptation.bill import Bill
+from probekit.adaptation.cell import AdaptCell, CellResult
+from probekit.adaptation.feature_extract import FeatureExtract
+from probekit.adaptation.fine_tune import FineTune
+from probekit.adaptation.meter import Meter
+from probekit.adaptation.problem import AdaptProblem
+from probekit.adaptation.strategy import Strategy, find_strategy
+from probekit.errors import ProbekitError
+from probekit.models.ref import ModelRef
+from probekit.results.memory import PeakMemory
+
+Array = NDArray[Any]
+A_TEXT: dict[str, Any] = {"sentence": "x", "pair": ("x", "x"), "word": ("x",)}
+Parts = dict[str, tuple[list[Any], list[Any]]]
+
+
+def do_cell_here(cell: AdaptCell, *, isolated: bool = False) -> CellResult:
+    """Do a cell in this process and write its result; what goes wrong becomes the reason of a failed run.
+
+    `isolated` says that the process is there for this cell alone, as a bill demands.
+    """
+    strategy = find_strategy(cell.strategy)
+    problem = AdaptProblem.load(cell.problem)
+    try:
+        result = _done(cell, strategy, problem, isolated)
+    except ProbekitError as met:
+        result = failed_result(cell, problem, str(met))
+    except MemoryError:
+        result = failed_result(cell, problem, "out of memory; use a smaller batch_size, or a smaller model")
+    except (ArithmeticError, RuntimeError, ValueError) as unforeseen:  # the other cells go on
+        result = failed_result(cell, problem, _told(unforeseen))
+    result.save(cell.stem)
+    return result
+
+
+def _told(error: Exception) -> str:
+    line = next((one.strip() for one in str(error).splitlines() if one.strip()), "")
+    if "alloc" in line.lower() or "out of memory" in line.lower():
+        return f"out of memory ({line:.80}); use a smaller batch_size, or a smaller model"
+    return f"{type(error).__name__}: {line}"
+
+
+def failed_result(
+    cell: AdaptCell, problem: AdaptProblem, reason: str, *, crashed: bool = False
+) -> CellResult:
+    """The result of a run that gave no predictions."""
+    none = np.zeros((0, max(1, len(problem.labels))), np.float32)
+    return _result(cell, problem, find_strategy(cell.strategy), cell.settings, none, none,
+                   failed=reason, crashed=crashed)  # fmt: skip
+
+
+def _result(
+    cell: AdaptCell,
+    problem: AdaptProblem,
+    strategy: Strategy,
+    settings: Mapping[str, Any],
+    dev: Array,
+    test: Array,
+    **more: Any,
+) -> CellResult:
+    gold = {split: problem.gold[problem.units_of(split)] for split in ("dev", "test")}
+    return CellResult(
+        name=cell.name,
+        strategy=cell.strategy,
+        family=strategy.family,
+        purpose=cell.purpose,
+        settings=dict(settings),
+        trial=cell.trial,
+        seed=cell.seed,
+        fraction=cell.fraction,
+        model=model_label(cell.model),
+        dev=dev,
+        test=test,
+        gold_dev=gold["dev"],
+        gold_test=gold["test"],
+        **more,
+    )
+
+
+def model_label(model: Mapping[str, Any]) -> str:
+    """What a model is called in results: its name, of a folder the last part."""
+    name = str(model["name"])
+    return Path(name).name if Path(name).is_dir() else name
+
+
+@dataclass
+class _Measured:
+    """What fitting cost: CPU, wall, and the reading of texts where a frozen model did it."""
+
+    fit: Meter
+    estimator: Any
+    read: float | None = None
+
+
+def _done(cell: AdaptCell, strategy: Strategy, problem: AdaptProblem, isolated: bool) -> CellResult:
+    train = training_examples(cell, problem)
+    settings = settings_of(cell, strategy, len(train))
+    parts: Parts = {split: problem.part(split) for split in ("dev", "test")}
+    parts["train"] = problem.take(train)
+    with PeakMemory() as memory, tempfile.TemporaryDirectory(prefix="probekit-bill-") as aside:
+        # a billed frozen run reads its texts anew: what the user's store already holds would cost nothing
+        store = Path(aside) / "store" if cell.billed else (cell.store or None)
+        measured = _fitted(cell, strategy, settings, parts, store)
+        estimator = measured.estimator
+        dev = outputs_of(estimator, problem, "dev", parts["dev"][0])
+        estimator.predict([A_TEXT[problem.unit]])  # loads a model that is loaded when first needed
+        cold = warm = Meter()
+        with cold:
+            test = outputs_of(estimator, problem, "test", parts["test"][0])
+        if strategy.family == "feature-extraction" and cell.billed:
+            warm = Meter()
+            with warm:
+                outputs_of(estimator, problem, "test", parts["test"][0])
+    read_test = cold.cpu - warm.cpu if warm is not cold else None
+    sizes = _sizes(estimator)
+    bill = Bill(
+        alone=isolated and cell.billed,
+        cpu_train=measured.fit.cpu,
+        wall_train=measured.fit.wall,
+        cpu_predict=warm.cpu,
+        wall_predict=warm.wall,
+        cpu_read_train=measured.read,
+        cpu_read_predict=None if read_test is None else max(0.0, read_test),
+        n_train=len(train),
+        n_predicted=len(parts["test"][0]),
+        peak_mb=memory.peak_mb,
+        busy_elsewhere=measured.fit.busy_elsewhere,
+        load_before=measured.fit.load_before,
+        load_after=measured.fit.load_after,
+        trainable=sizes[0],
+        stored=sizes[1],
+        stored_bytes=sizes[2],
+    )
+    if cell.keep:
+        estimator.save(cell.keep)
+    return _result(
+        cell,
+        problem,
+        strategy,
+        settings,
+        dev,
+        test,
+        history=tuple(getattr(estimator, "history_", ())),
+        n_train=len(train),
+        n_truncated=int(getattr(estimator, "n_truncated_", 0)),
+        n_left_out=int(getattr(estimator, "n_left_out_", 0)),
+        bill=bill,
+    )
+
+
+def training_examples(cell: AdaptCell, problem: AdaptProblem) -> NDArray[np.int64]:
+    """The numbers of the examples that a cell is trained on: its share, and no more than it may have."""
+    share = cell.fraction
+    if cell.examples:
+        share = min(share, cell.examples / len(problem.examples_of("train")))
+    return problem.fraction(share, cell.data_seed)
+
+
+def settings_of(cell: AdaptCell, strategy: Strategy, n: int) -> dict[str, Any]:
+    """The settings in force: the strategy's own, changed by the cell's, with as many epochs as steps allow."""
+    settings = {**strategy.defaults, **cell.settings}
+    if strategy.family == "fine-tuning" and "epochs" in settings:
+        size = int(settings.get("batch_size", _parameters(FineTune)["batch_size"].default))
+        per_epoch = max(1, -(-n // size))
+        epochs = max(float(settings["epochs"]), cell.least_steps / per_epoch)
+        if cell.steps:
+            epochs = min(epochs, cell.steps / per_epoch)
+        if epochs != settings["epochs"]:
+            settings["epochs"] = epochs
+    return settings
+
+
+def _parameters(kind: type[Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(kind.__init__).parameters
+
+
+def make_estimator(
+    cell: AdaptCell, strategy: Strategy, settings: Mapping[str, Any], store: str | Path | None
+) -> Any:
+    """The estimator of a cell: settings that it knows are its own, all others are options of the strategy."""
+    kind: type[Any] = FineTune if strategy.family == "fine-tuning" else FeatureExtract
+    known = _parameters(kind)
+    own = {key: value for key, value in settings.items() if key in known and key != "options"}
+    options = {key: value for key, value in settings.items() if key not in known}
+    options |= dict(settings.get("options") or {})
+    if kind is FeatureExtract:
+        own["store"] = store
+    elif "checkpoint" in known and not cell.billed:  # a bill of half a run would be wrong
+        own["checkpoint"] = cell.stem + ".checkpoint"
+    return kind(
+        ModelRef.of(cell.model), strategy=cell.strategy, options=options or None, seed=cell.seed, **own
+    )
+
+
+def _fitted(
+    cell: AdaptCell,
+    strategy: Strategy,
+    settings: Mapping[str, Any],
+    parts: Parts,
+    store: str | Path | None,
+) -> _Measured:
+    """Fit, and measure it. A frozen strategy that had to read texts is fitted again from the store: the difference is
+    what reading costs, once per text."""
+    (X, y), (X_dev, y_dev) = parts["train"], parts["dev"]
+
+    def fit() -> tuple[Any, Meter]:
+        estimator = make_estimator(cell, strategy, settings, store)
+        with Meter() as meter:
+            estimator.fit(X, y, X_dev, y_dev)
+        return estimator, meter
+
+    if strategy.family == "fine-tuning":
+        estimator, meter = fit()
+        return _Measured(meter, estimator)
+    held = Store(store)
+    known = held.keys()
+    estimator, meter = fit()
+    if held.keys() == known:
+        return _Measured(meter, estimator)
+    estimator, again = fit()
+    return _Measured(again, estimator, max(0.0, meter.cpu - again.cpu))
+
+
+def outputs_of(estimator: Any, problem: AdaptProblem, split: str, X: list[Any]) -> Array:
+    """Log-probabilities float32[units, labels of the problem], or the numbers predicted float32[units, 1]."""
+    places = problem.flat_places(split)
+    if problem.numeric:
+        numbers = estimator.predict(X)
+        flat = np.concatenate(numbers) if problem.unit == "word" else np.asarray(numbers)
+        return flat[places].astype(np.float32)[:, None]
+    shares = estimator.predict_proba(X)
+    flat = np.concatenate(shares) if problem.unit == "word" else np.asarray(shares)
+    outputs = np.full((len(places), len(problem.labels)), -np.inf, np.float32)
+    column = {label: number for number, label in enumerate(problem.labels)}
+    with np.errstate(divide="ignore"):
+        outputs[:, [column[str(label)] for label in estimator.classes_]] = np.log(flat[places])
+    return outputs
+
+
+def _sizes(estimator: Any) -> list[int | None]:
+    """How many numbers were trained, and how many numbers and bytes are kept, as the estimator tells."""
+    return [getattr(estimator, name, None) for name in ("n_trainable_", "n_stored_", "stored_bytes_")]
+
+
+def with_tuning(result: CellResult, trials: list[CellResult]) -> CellResult:
+    """A result whose bill names what its strategy's trials cost."""
+    if result.bill is None:
+        return result
+    spent = [_spent(trial) for trial in trials]
+    return replace(result, bill=replace(result.bill, cpu_tuning=sum(spent), trials=len(trials)))
+
+
+def _spent(trial: CellResult) -> float:
+    return 0.0 if trial.bill is None else (trial.bill.cpu_train or 0.0) + (trial.bill.cpu_predict or 0.0)

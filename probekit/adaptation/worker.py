@@ -1,0 +1,142 @@
+"""Cells in a process of their own: `python -m probekit.adaptation.worker JOB.json`.
+
+A job names cells; each writes its own result. What ends the process (no memory, a crash in foreign code) costs one
+cell, which is recorded as failed; those after it are done by the next process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from probekit.adaptation.cell import AdaptCell, CellResult
+from probekit.errors import ConfigError
+from probekit.results.files import read_json, write_json
+
+ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def do_adapt_cell(cell: AdaptCell) -> CellResult:
+    """Do one cell in a child process of one thread, unless its result lies there, and give its result."""
+    [result] = do_adapt_job([cell])
+    return result
+
+
+def do_adapt_job(cells: Sequence[AdaptCell]) -> list[CellResult]:
+    """Do some cells one after the other in one child process (a further one after a crash); their results in order."""
+    left = [cell for cell in cells if not cell.done]
+    for cell in left:  # what a crash left is not the result of this attempt
+        Path(cell.stem + ".json").unlink(missing_ok=True)
+    while left:
+        reason = _run_child(left)
+        without = [cell for cell in left if not Path(cell.stem + ".json").is_file()]
+        if without:
+            _record_crash(without[0], reason or "its process ended without a result; run it again")
+        left = without[1:]
+    return [cell.result() for cell in cells]
+
+
+def do_adapt_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int = 4) -> Iterator[CellResult]:
+    """Do cells, unbilled ones up to `jobs` at a time, then billed ones one at a time with the machine to themselves.
+
+    Results come as they end. A child does up to `per_child` unbilled cells of one strategy, so that the start of the
+    process is paid once. Raises ConfigError for `jobs` below 1.
+    """
+    if jobs < 1:
+        raise ConfigError(f"jobs must be 1 or more; got {jobs}")
+    from joblib import Parallel, delayed
+
+    ready = [cell for cell in cells if cell.done]
+    yield from (cell.result() for cell in ready)
+    left = [cell for cell in cells if not cell.done]
+    groups = group_cells([cell for cell in left if not cell.billed], jobs=jobs, per_child=per_child)
+    if jobs == 1 or len(groups) < 2:
+        for group in groups:
+            yield from do_adapt_job(group)
+    else:
+        # threads only wait for their child processes
+        parallel = Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered")
+        for results in parallel(delayed(do_adapt_job)(group) for group in groups):
+            yield from results
+    for cell in left:
+        if cell.billed:
+            yield do_adapt_cell(cell)
+
+
+def group_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int = 4) -> list[list[AdaptCell]]:
+    """Cells by strategy, in groups that a child does one after the other; as many groups as jobs where that can be."""
+    size = max(1, min(per_child, -(-len(cells) // max(1, jobs))))
+    groups: list[list[AdaptCell]] = []
+    by_strategy: dict[str, list[AdaptCell]] = {}
+    for cell in cells:
+        by_strategy.setdefault(cell.strategy, []).append(cell)
+    for own in by_strategy.values():
+        groups += [own[at : at + size] for at in range(0, len(own), size)]
+    return groups
+
+
+def _run_child(cells: Sequence[AdaptCell]) -> str:
+    """Run a worker over cells; why it ended badly, or ""."""
+    with tempfile.TemporaryDirectory(prefix="probekit-job-") as folder:
+        job = Path(folder) / "job.json"
+        write_json(job, {"cells": [cell.to_dict() for cell in cells]})
+        environment = os.environ | dict.fromkeys(ONE_THREAD, "1") | {"TOKENIZERS_PARALLELISM": "false"}
+        with (Path(folder) / "said").open("w+b") as said:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "probekit.adaptation.worker", str(job)],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                env=environment,
+            )
+            try:
+                code = child.wait()
+            except BaseException:
+                child.kill()
+                child.wait()
+                raise
+            said.seek(0)
+            lines = said.read().decode("utf-8", "replace").strip().splitlines()
+    if code == 0:
+        return ""
+    if code < 0:
+        return f"{_signal(-code)}; run it again, with less beside it or a smaller batch_size"
+    return f"its process ended with code {code}: {lines[-1] if lines else 'it said nothing'}"
+
+
+def _signal(number: int) -> str:
+    name = str(number)
+    with suppress(ValueError):
+        name = signal.Signals(number).name
+    if name == "SIGKILL":
+        return "its process was killed (SIGKILL: most often the system had no memory left)"
+    return f"its process was ended by {name}"
+
+
+def _record_crash(cell: AdaptCell, reason: str) -> None:
+    from probekit.adaptation.do_cell import failed_result
+    from probekit.adaptation.problem import AdaptProblem
+
+    failed_result(cell, AdaptProblem.load(cell.problem), reason, crashed=True).save(cell.stem)
+
+
+def work(job: str | Path) -> None:
+    """Do the cells of a job file in this process, one after the other, on one thread."""
+    import torch
+
+    from probekit.adaptation.do_cell import do_cell_here
+
+    torch.set_num_threads(1)
+    cells = [AdaptCell.from_dict(one) for one in read_json(job)["cells"]]
+    for cell in cells:
+        do_cell_here(cell, isolated=len(cells) == 1)
+
+
+if __name__ == "__main__":
+    work(sys.argv[1])
