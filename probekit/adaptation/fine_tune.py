@@ -57,6 +57,9 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
     (1, 2)
     """
 
+    live_: Live
+    tuning_: Tuning
+
     def __init__(
         self,
         model: str | ModelRef = "demo:minilm",
@@ -138,6 +141,11 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
             live.inputs = train.inputs
         else:
             live, tuning = self._live(model, target.outputs, settings["options"], train.inputs)
+            if live.model is not model:  # what stands in front of the text leaves it fewer pieces
+                train = Labelled(
+                    encode_inputs(live.model, examples, pool=pool, max_pieces=self.max_pieces), train.y
+                )
+                dev = self._dev(X_dev, y_dev, examples.unit, target, live.model, pool)
         keeper = None
         if self.checkpoint is not None:
             keeper = Keeper(

@@ -22,9 +22,8 @@ class Gradual(PlainTuning):
     Level i learns at ``decay ** -i`` of the rate. With ``unfreezing``, see `levels_at`.
     """
 
-    def __init__(self, unfreezing: bool, decay: float, slanted: bool) -> None:
+    def __init__(self, unfreezing: bool, decay: float) -> None:
         self.unfreezing, self.decay = unfreezing, decay
-        self.schedule = "slanted" if slanted else ""
         self.levels: list[list[nn.Parameter]] = []
 
     def prepare(self, live: Live) -> None:
@@ -79,12 +78,13 @@ def levels_at(epoch: int, epochs: int, levels: int) -> int:
 
 
 def tuning(options: dict[str, Any]) -> Gradual:
-    """``unfreezing`` (True), ``decay`` of the rate per level (2.6; 1 for the same everywhere), ``slanted`` (True)."""
-    no_options("gradual", options, ("unfreezing", "decay", "slanted"))
-    decay = options.get("decay", 2.6)
+    """``unfreezing`` (True), ``decay`` of the rate per level (2.6; 1 for the same everywhere). The schedule is the
+    estimator's own setting: ``schedule="linear"`` switches the slanted triangle off.
+    """
+    no_options("gradual", options, ("unfreezing", "decay"))
+    unfreezing, decay = options.get("unfreezing", True), options.get("decay", 2.6)
+    if not isinstance(unfreezing, bool):
+        raise ConfigError(f"strategy 'gradual': unfreezing is true or false; got {unfreezing!r}")
     if isinstance(decay, bool) or not isinstance(decay, int | float) or not 1 <= decay < math.inf:
         raise ConfigError(f"strategy 'gradual': decay is a number from 1 on; got {decay!r}")
-    for key in ("unfreezing", "slanted"):
-        if not isinstance(options.get(key, True), bool):
-            raise ConfigError(f"strategy 'gradual': {key} is true or false; got {options[key]!r}")
-    return Gradual(options.get("unfreezing", True), float(decay), options.get("slanted", True))
+    return Gradual(unfreezing, float(decay))

@@ -13,8 +13,6 @@ from probekit.errors import ConfigError, ModelError, did_you_mean
 class PlainTuning:
     """A strategy that inserts nothing: one group with all that is trained, nothing to merge."""
 
-    schedule = ""
-
     def prepare(self, live: Live) -> None:
         """Train everything."""
         live.body.requires_grad_(True)
