@@ -292,7 +292,8 @@ def mixed(device: torch.device, precision: str) -> AbstractContextManager[Any]:
 def _weights(y: NDArray[Any], class_weight: Sequence[float] | None) -> NDArray[np.float64]:
     if class_weight is None or y.dtype.kind == "f":
         return np.ones(len(y))
-    return np.asarray(class_weight, np.float64)[y]
+    weights: NDArray[np.float64] = np.asarray(class_weight, np.float64)[y]
+    return weights
 
 
 def unit_loss(outputs: Tensor, y: NDArray[Any], class_weight: Sequence[float] | None = None) -> Tensor:
