@@ -15,8 +15,10 @@ from probekit.report.figures.curve import draw_curve
 from probekit.report.figures.forest import draw_forest
 from probekit.report.figures.heatmap import draw_heatmap
 from probekit.report.figures.layer_curve import draw_layer_curve
+from probekit.report.figures.pareto import draw_pareto
 from probekit.report.figures.scatter import draw_scatter
 from probekit.report.figures.shaded_text import picture_shaded_text
+from probekit.report.figures.strip import draw_strip
 from probekit.report.figures.style import PAGE, style
 from probekit.results.html import escape
 from probekit.results.panel import Panel
@@ -28,6 +30,8 @@ DRAWINGS: dict[str, Callable[[Panel, float], Figure]] = {
     "layer-curve": draw_layer_curve,
     "curve": draw_curve,
     "forest": draw_forest,
+    "strip": draw_strip,
+    "pareto": draw_pareto,
     "heatmap": draw_heatmap,
     "confusion": draw_confusion,
     "attention": draw_attention,

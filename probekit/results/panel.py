@@ -37,6 +37,17 @@ class Panel:
         A value for each of many rows. labels: rows [str], value_label, series as above; optional reference as
         above (a vertical line), range [low, high].
         arrays: value, low, high float64[series, rows]; NaN = not measured.
+    "strip"
+        Single values beside their mean: runs of a strategy, seed by seed. labels: rows [str], value_label, point_label:
+        what a point is; optional notes [str], one per row, printed at its end; optional hollow: what hollow points
+        are; optional reference and range as above.
+        arrays: point float64[points]; row int64[points], the row of each; value, low, high float64[rows], NaN = not
+        measured; optional hollow bool[points].
+    "pareto"
+        What things cost and how good they are. labels: names [str], one per point, x_label, y_label, groups [str];
+        optional x_scale "linear" or "log"; optional reference as above (a horizontal line).
+        arrays: x, y, low, high float64[points], NaN = not measured; group int64[points]; front bool[points]: no other
+        point is as cheap and as good.
     "heatmap"
         labels: rows, columns, row_label, column_label, value_label; optional range [low, high].
         arrays: value float64[rows, columns], NaN = not defined; optional n int64[rows].
@@ -157,6 +168,42 @@ def _forest(panel: Panel) -> None:
     _series(panel, len(rows))
 
 
+def _strip(panel: Panel) -> None:
+    rows, *_ = _need(panel, "rows", "value_label", "point_label")
+    points = len(panel.arrays["point"]) if panel.arrays.get("point", np.zeros(0)).ndim == 1 else 0
+    _shape(panel, "point", points)
+    _shape(panel, "row", points)
+    for name in ("value", "low", "high"):
+        _shape(panel, name, len(rows))
+    if "hollow" in panel.arrays:
+        _shape(panel, "hollow", points)
+    _codes(panel, "row", len(rows))
+    if "notes" in panel.labels and len(panel.labels["notes"]) != len(rows):
+        raise DataError(
+            f"panel {panel.name!r}: {len(panel.labels['notes'])} notes where {len(rows)} are needed"
+        )
+
+
+def _pareto(panel: Panel) -> None:
+    names, _, _, groups = _need(panel, "names", "x_label", "y_label", "groups")
+    for name in ("x", "y", "low", "high", "group", "front"):
+        _shape(panel, name, len(names))
+    _codes(panel, "group", len(groups))
+    scale = panel.labels.get("x_scale", "linear")
+    if scale not in SCALES:
+        raise DataError(f"panel {panel.name!r}: no x_scale {scale!r}; {did_you_mean(str(scale), SCALES)}")
+    if scale == "log" and (panel.arrays["x"] <= 0).any():
+        raise DataError(
+            f"panel {panel.name!r}: x on a log scale must be above 0; got {panel.arrays['x'].min():g}"
+        )
+
+
+def _codes(panel: Panel, name: str, count: int) -> None:
+    codes = panel.arrays[name]
+    if len(codes) and not (codes.min() >= 0 and codes.max() < count):
+        raise DataError(f"panel {panel.name!r}: {name} holds {codes.min()}..{codes.max()}, there are {count}")
+
+
 def _heatmap(panel: Panel) -> None:
     rows, columns, *_ = _need(panel, "rows", "columns", "row_label", "column_label", "value_label")
     _shape(panel, "value", len(rows), len(columns))
@@ -226,6 +273,8 @@ CHECKS: dict[str, Callable[[Panel], None]] = {
     "layer-curve": _layer_curve,
     "curve": _curve,
     "forest": _forest,
+    "strip": _strip,
+    "pareto": _pareto,
     "heatmap": _heatmap,
     "confusion": _confusion,
     "scatter": _scatter,

@@ -50,7 +50,7 @@ def draw_forest(panel: Panel, width: float = PAGE) -> Figure:
             axes, place + dodge(i, len(series), 0.66), values_of(panel, i), i, series[i], upright=False, capsize=0,
             markersize=2.6 if many else 3.2, markeredgewidth=0, elinewidth=0.9,
         )  # fmt: skip
-    _shade(axes, len(rows))
+    shade_rows(axes, len(rows))
     axes.set_yticks(place, _fitting(rows, width, size), fontsize=size)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -66,7 +66,8 @@ def draw_forest(panel: Panel, width: float = PAGE) -> Figure:
     return figure
 
 
-def _shade(axes: Axes, n: int) -> None:
+def shade_rows(axes: Axes, n: int) -> None:
+    """A pale band behind every other row, so that the eye keeps to its row."""
     for row in range(0, n, 2):
         axes.axhspan(row - 0.5, row + 0.5, color="#f3f3f3", linewidth=0, zorder=0)
 

@@ -66,7 +66,7 @@ def draw_references(axes: Axes, panel: Panel, *, upright: bool = False) -> None:
     lie along x.
     """
     line = axes.axvline if upright else axes.axhline
-    if any(one["style"] == "difference" for one in panel.labels["series"]):
+    if any(one["style"] == "difference" for one in panel.labels.get("series", ())):
         line(0.0, color="#555555", linewidth=0.8, zorder=1.5)
     if not (reference := panel.labels.get("reference")):
         return
