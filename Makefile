@@ -21,6 +21,7 @@ demo: $(VENV)/.demo
 	$(BIN)/probekit run quickstart --jobs 2
 	$(BIN)/probekit run agreement --jobs 2 --claims
 	$(BIN)/probekit run number_is_used --jobs 2 --claims
+	$(BIN)/probekit run adaptation --jobs 2
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2

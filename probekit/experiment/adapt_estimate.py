@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from probekit.experiment.estimate import PIECES_PER_WORD, Rates
 from probekit.experiment.plan_adapt import AdaptPlan
 
-PASSES: Mapping[str, float] = {"full": 3.0, "reinit": 3.0, "continued": 7.0, "gradual": 2.4, "top-k": 2.0, "head-only": 1.0}
+PASSES: Mapping[str, float] = {
+    "full": 3.0,
+    "reinit": 3.0,
+    "continued": 7.0,
+    "gradual": 2.4,
+    "top-k": 2.0,
+    "head-only": 1.0,
+}
 """Forward passes that one step is worth: a backward pass is two, of which one is for weights that stay."""
 LITTLE = 2.2
 """The same for strategies that train little and send gradients through all of the model."""
@@ -19,6 +26,10 @@ HEAD_SECONDS: Mapping[str, float] = {
 """Seconds of a head on 1,000 texts with states of 384 numbers at 8 GFLOP/s, measured."""
 STARTING = 8.0
 """Seconds that a process of its own takes to begin and to load the model."""
+
+
+BATCH = 32
+"""Examples of a step."""
 
 
 @dataclass(frozen=True)
@@ -75,23 +86,31 @@ def adapt_cost(
 ) -> dict[str, AdaptCost]:
     """Strategy -> what its fits cost; "reading" is what the frozen strategies read of the model, once.
 
-    `trials` is how many settings of each strategy are tried; one is none, since there is nothing to choose.
+    `trials` is how many settings of each strategy are tried, on all training examples or as many as the budget names;
+    one is none, since there is nothing to choose. The first run with most data is alone on the machine.
     """
     from probekit.adaptation.strategy import find_strategy
+    from probekit.adaptation.tuning_budget import TuningBudget
 
+    n_train = max(1, size.texts.get("train", 1))
+    tried_on = min(1.0, (TuningBudget.read(plan.budget).examples or n_train) / n_train)
     found: dict[str, AdaptCost] = {}
     for name in plan.strategies:
         strategy = find_strategy(name)
         given = plan.options.get(name, {}).get("epochs", strategy.defaults.get("epochs", 1))
         epochs = float(given) if isinstance(given, int | float) else 1.0
-        tried = trials.get(name, 1) if trials.get(name, 1) > 1 else 0
-        cost = AdaptCost()
-        for share in plan.fractions:
-            least = 32 * plan.least_steps / max(1.0, share * size.texts.get("train", 1))
-            once = fit_seconds(name, strategy.family, max(epochs, least), share, size, rates)
-            runs = plan.seeds_for(name)
-            cost += AdaptCost(once + STARTING, (tried + runs - 1) * once)
-        found[name] = cost
+
+        def once(
+            share: float, name: str = name, family: str = strategy.family, epochs: float = epochs
+        ) -> float:
+            least = BATCH * plan.least_steps / (share * n_train)
+            return fit_seconds(name, family, max(epochs, least), share, size, rates)
+
+        runs, most = plan.seeds_for(name), max(plan.fractions)
+        cost = AdaptCost(once(most) + STARTING, (runs - 1) * once(most))
+        cost += AdaptCost(0.0, sum(runs * once(share) for share in plan.fractions if share < most))
+        tried = trials.get(name, 1)
+        found[name] = cost + AdaptCost(0.0, tried * once(tried_on) if tried > 1 else 0.0)
     if any(find_strategy(name).family == "feature-extraction" for name in plan.strategies):
         pieces = sum(size.pieces(split) for split in size.texts)
         found["reading"] = AdaptCost(size.forward(pieces, rates) + STARTING)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -11,8 +10,6 @@ from pydantic import Field, field_validator, model_validator
 
 from probekit.data.strict import Strict
 from probekit.errors import ConfigError, did_you_mean
-
-BUDGET = re.compile(r"(trials|seconds|steps|examples)=([0-9]+(?:\.[0-9]+)?)")
 
 Setting = str | bool | int | float | list[str] | list[int] | None
 
@@ -33,7 +30,7 @@ class AdaptPlan(Strict):
     budget: str = Field(default="trials=2", description="trials=N, seconds=S, steps=N or examples=N")
     fractions: list[float] = Field(default=[1.0], min_length=1, description="shares of the training part")
     least_steps: int = Field(
-        default=0, ge=0, description="fine-tuning on a small share goes on for at least so many steps"
+        default=100, ge=0, description="fine-tuning on a small share goes on for at least so many steps"
     )
     options: dict[str, dict[str, Setting]] = Field(default={})
     metric: Literal["accuracy", "macro_f1", "mcc", "spearman", "pearson", "r2"] | None = Field(
@@ -64,12 +61,12 @@ class AdaptPlan(Strict):
     @field_validator("budget")
     @classmethod
     def _budget(cls, given: str) -> str:
-        found = BUDGET.fullmatch(given.replace(" ", ""))
-        if found is None or float(found[2]) == 0:
-            raise ValueError(
-                f"a budget is trials=N, seconds=S, steps=N or examples=N, above 0; got {given!r}"
-            )
-        return f"{found[1]}={found[2]}"
+        from probekit.adaptation.tuning_budget import TuningBudget
+
+        try:
+            return str(TuningBudget.read(given))
+        except ConfigError as problem:
+            raise ValueError(str(problem)) from None
 
     @field_validator("fractions")
     @classmethod

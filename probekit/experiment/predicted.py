@@ -40,12 +40,12 @@ def predict_files(
     >>> predict_files("runs/.../artifacts/lora", ["questions.txt"])  # doctest: +SKIP
     [Predicted(id='questions-1', text='Where is Oulu ?', label='LOC', probability=0.98)]
     """
-    loaded = classifier
+    loaded: Any = classifier
     if isinstance(classifier, str | Path):
         from probekit.adaptation.saved import load_adapted
 
         loaded = load_adapted(classifier)
-    corpus = _read(paths, format)
+    corpus = _read(paths, format, words=loaded.unit_ == "word")
     if not len(corpus):
         raise DataError(f"{', '.join(map(str, paths))}: no text to predict")
     if loaded.unit_ == "pair":
@@ -72,7 +72,7 @@ def predict_files(
     return found
 
 
-def _read(paths: Sequence[str | Path], format: str | None) -> Corpus:
+def _read(paths: Sequence[str | Path], format: str | None, *, words: bool) -> Corpus:
     from probekit.data.read_corpus import guess_format, read_corpus
 
     given = list(_present(paths))
@@ -80,6 +80,10 @@ def _read(paths: Sequence[str | Path], format: str | None) -> Corpus:
         try:
             format = guess_format(given)
         except DataError:  # lines of text, whatever the file is called
+            format = "text"
+        if (
+            format == "columns" and not words
+        ):  # short texts with blank lines between look like words in columns
             format = "text"
     return read_corpus(given, format=format)
 

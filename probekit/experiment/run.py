@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError, ProbekitError
+from probekit.experiment.adapt_steps import preview_adaptations
 from probekit.experiment.asked import Asked
 from probekit.experiment.claims import check_claims, claims_panel
 from probekit.experiment.corpora import read_planned
@@ -190,6 +191,9 @@ def preview(plan: Plan) -> list[str]:
             ready = [planned for planned in plan.model if not planned.train]
             parts += [describe_cost(load_planned(one), one, asked.probes, corpus) for one in ready]
     parts += asked.described
+    if corpus is not None:
+        ready = [planned for planned in plan.model if not planned.train]
+        parts += preview_adaptations(asked.adaptations, ready, corpus)
     return [line for part in parts for line in part.splitlines()]
 
 
@@ -224,6 +228,9 @@ def _seeds(plan: Plan) -> dict[str, Any]:
         }
     for looking in plan.lookings[:1]:
         seeds |= {"projection": looking.seeds.projection, "sample": looking.seeds.sample}
+    for adapting in plan.adaptations[:1]:
+        most = max(adapting.seeds_for(name) for name in adapting.strategies)
+        seeds |= {"adaptation": list(range(most))}
     for analysis in plan.probes[:1]:
         first = analysis.seeds.twin
         seeds |= {

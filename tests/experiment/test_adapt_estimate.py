@@ -22,7 +22,7 @@ RATES = Rates(forward=10.0, solve=8.0)
 
 
 def plan(**given: object) -> AdaptPlan:
-    table = {"kind": "adapt", "task": "trec", "strategies": ["full"], "seeds": 1, **given}
+    table = {"kind": "adapt", "task": "trec", "strategies": ["full"], "seeds": 1, "least_steps": 0, **given}
     return AdaptPlan.model_validate(table)
 
 
@@ -42,6 +42,10 @@ def test_one_run_of_each_strategy_is_alone_and_trials_are_counted() -> None:
     assert found["full"].beside == pytest.approx(2 * once)
     tried = adapt_cost(plan(seeds=3), SIZE, RATES, trials={"full": 2})
     assert tried["full"].beside == pytest.approx(4 * once)
+    few = adapt_cost(plan(seeds=3, budget="examples=100"), SIZE, RATES, trials={"full": 2})
+    assert few["full"].beside == pytest.approx(
+        2 * once + 2 * fit_seconds("full", "fine-tuning", 3, 0.1, SIZE, RATES)
+    )
     assert tried["full"].wall(2) == pytest.approx(once + STARTING + 2 * once)
 
 
@@ -51,6 +55,9 @@ def test_shares_cost_their_part_but_for_the_least_number_of_steps() -> None:
     whole = adapt_cost(plan(), SIZE, RATES, trials={})["full"].seconds
     assert small < least
     assert small < whole
+    both = adapt_cost(plan(fractions=[0.01, 1.0]), SIZE, RATES, trials={})["full"]
+    assert both.seconds == pytest.approx(small - STARTING + whole)
+    assert both.alone == pytest.approx(whole), "only the run with most data is billed"
     longer = adapt_cost(plan(options={"full": {"epochs": 6}}), SIZE, RATES, trials={})["full"].seconds
     assert longer > 1.8 * (whole - STARTING)
 
