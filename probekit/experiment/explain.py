@@ -51,16 +51,16 @@ class Explanation:
     @property
     def label(self) -> Any:
         """The label predicted, or the number."""
-        classes = self.fitted.classes
-        return float(self.outputs[0]) if classes is None else classes[int(self.outputs.argmax())]
+        return next(iter(self.probabilities), float(self.outputs[0]))
 
     @property
     def probabilities(self) -> dict[Any, float]:
         """Class -> probability, the largest first; empty where a number is predicted."""
         if self.fitted.classes is None:
             return {}
+        names = self.fitted.classes.tolist()
         order = np.argsort(-self.outputs, kind="stable")
-        return {self.fitted.classes[code]: float(self.outputs[code]) for code in order}
+        return {names[code]: float(self.outputs[code]) for code in order}
 
     @cached_property
     def rows(self) -> list[Measurement]:

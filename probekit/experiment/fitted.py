@@ -8,14 +8,21 @@ import tempfile
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from probekit.activations.store import Store
 from probekit.adaptation.examples import read_examples
+from probekit.adaptation.feature_extract import FeatureExtract
+from probekit.adaptation.fine_tune import FineTune
+from probekit.adaptation.saved import load_adapted
+from probekit.adaptation.strategies.fronted import Fronted
 from probekit.errors import ConfigError, DataError, did_you_mean
+from probekit.models.ref import ModelRef
 
 if TYPE_CHECKING:
     from probekit.models.model import Model
@@ -39,20 +46,22 @@ class Fitted:
 
     @classmethod
     def of(cls, classifier: Any) -> Fitted:
-        """A fitted estimator, a pipeline or search that ends in one. Raises ConfigError for anything else.
+        """A fitted estimator, a pipeline or search that ends in one, or the folder of a saved one.
 
+        Raises ConfigError for anything else, and what `load_adapted` raises for a folder.
         What a frozen model says of the texts asked about is kept in a folder of its own and forgotten: looking at a
         sentence leaves nothing in the user's store.
         """
+        if isinstance(classifier, str | Path):
+            classifier = load_adapted(classifier)
         if not hasattr(classifier, "predict"):
             raise ConfigError(f"a fitted classifier expected, got {type(classifier).__name__}")
-        check_is_fitted(classifier)
+        if hasattr(classifier, "fit"):
+            check_is_fitted(classifier)
         final = _final(classifier)
         estimator = classifier
-        if final is classifier and hasattr(final, "store"):
-            estimator = final = copy.copy(final)
-            final.store = tempfile.mkdtemp(prefix="probekit-explain-")
-            weakref.finalize(final, shutil.rmtree, final.store, ignore_errors=True)
+        if isinstance(final, FeatureExtract) and final is classifier:
+            estimator = final = _forgetful(final)
         classes = getattr(classifier, "classes_", None)
         if classes is not None and not hasattr(classifier, "predict_proba"):
             raise ConfigError(
@@ -123,13 +132,10 @@ class Fitted:
     def model(self) -> Model | None:
         """The Transformer behind it as it is now, tuned where it was tuned; loaded once; None where there is none."""
         if not self._models:
-            from probekit.models.ref import ModelRef
-
-            live = getattr(self.final, "live_", None)
             given = getattr(self.final, "model", None)
-            if live is not None:
-                self._models.append(live.model)
-            elif getattr(self.final, "frozen_", None) is not None:
+            if isinstance(self.final, FineTune):
+                self._models.append(self.final.live_.model)
+            elif isinstance(self.final, FeatureExtract):
                 self._models.append(self.final.frozen_)
             elif given is not None:
                 self._models.append(ModelRef.of(given).load())
@@ -138,8 +144,17 @@ class Fitted:
     @property
     def hidden_inputs(self) -> bool:
         """Whether it reads trained vectors in front of the text, which no picture of the text's pieces has."""
-        body = getattr(getattr(self.final, "live_", None), "body", None)
-        return bool(getattr(getattr(body, "active_peft_config", None), "is_prompt_learning", False))
+        return isinstance(self.final, FineTune) and isinstance(self.final.live_.body, Fronted)
+
+
+def _forgetful(frozen: FeatureExtract) -> FeatureExtract:
+    """The same classifier with a store of its own, which goes when it goes."""
+    found = copy.copy(frozen)
+    folder = tempfile.mkdtemp(prefix="probekit-explain-")
+    weakref.finalize(found, shutil.rmtree, folder, ignore_errors=True)
+    found.reader_ = copy.copy(frozen.reader_)
+    found.reader_.store = Store(folder)
+    return found
 
 
 def _final(estimator: Any) -> Any:
