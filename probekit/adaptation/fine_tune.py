@@ -59,6 +59,8 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
 
     live_: Live
     tuning_: Tuning
+    center_: float
+    scale_: float
 
     def __init__(
         self,
@@ -127,14 +129,19 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         warm = bool(self.warm_start and hasattr(self, "live_"))
         examples = read_examples(X, y)
         target, codes = self._target(y, examples, warm)
+        scaling = (self.center_, self.scale_) if warm else _scaling(target, codes)
         model = self.live_.model if warm else ModelRef.of(self.model).load()
         pool = self._pool(model)
         train = Labelled(
-            encode_inputs(model, examples, pool=pool, max_pieces=self.max_pieces), self._scaled(codes)
+            encode_inputs(model, examples, pool=pool, max_pieces=self.max_pieces), _scaled(codes, scaling)
         )
         if train.inputs.left_out.all():
             raise DataError("no example has a piece that the model can read")
-        dev = self._dev(X_dev, y_dev, examples.unit, target, model, pool)
+        dev = None
+        if X_dev is not None:
+            held = read_examples(X_dev, y_dev, unit=examples.unit)
+            inputs = encode_inputs(model, held, pool=pool, max_pieces=self.max_pieces)
+            dev = Labelled(inputs, _scaled(target.encode(y_dev, held), scaling))
         plan = loop_plan(settings, target, codes, model.device)
         if warm:
             live, tuning = self.live_, self.tuning_
@@ -153,9 +160,17 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
                 settings["save_seconds"],
                 run_identity(settings, live, train, dev, warm=warm),
             )
-        self.history_ = run_loop(live, tuning, train, dev, plan, keeper=keeper, progress=progress)
-        live.eval()
-        live.inputs = None
+        try:
+            history = run_loop(live, tuning, train, dev, plan, keeper=keeper, progress=progress)
+        except ModelError:
+            if warm:
+                del self.live_  # half-way between two fits
+            raise
+        finally:
+            live.eval()
+            live.inputs = None
+        self.history_ = history
+        self.center_, self.scale_ = scaling
         self.unit_, self.target_, self.live_, self.tuning_ = examples.unit, target, live, tuning
         self.pool_, self.settings_ = pool, settings
         self.prior_ = None if target.numeric else np.bincount(codes, minlength=target.outputs) / len(codes)
@@ -164,7 +179,7 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _target(self, y: Any, examples: Examples, warm: bool) -> tuple[Target, NDArray[Any]]:
-        """The target and its codes; sets what numbers are scaled by."""
+        """The target and its codes; with a warm start the target of the last fit."""
         if warm:
             if examples.unit != self.unit_:
                 raise DataError(f"warm start: the last fit was on {self.unit_}s, these are {examples.unit}s")
@@ -173,25 +188,12 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
                 raise DataError("warm start: labels that the last fit had not; fit with warm_start=False")
             return self.target_, codes
         target = Target.of(y, examples, self.target)
-        codes = target.encode(y, examples)
-        self.center_ = float(codes.mean()) if target.numeric else 0.0
-        self.scale_ = (float(codes.std()) or 1.0) if target.numeric else 1.0
-        return target, codes
-
-    def _scaled(self, codes: NDArray[Any]) -> NDArray[Any]:
-        return (codes - self.center_) / self.scale_ if codes.dtype.kind == "f" else codes
+        return target, target.encode(y, examples)
 
     def _pool(self, model: Model) -> str:
         if self.pool != "auto":
             return self.pool
         return "mean" if reads_ahead(model) else "last"
-
-    def _dev(self, X: Any, y: Any, unit: str, target: Target, model: Model, pool: str) -> Labelled | None:
-        if X is None:
-            return None
-        held = read_examples(X, y, unit=unit)
-        inputs = encode_inputs(model, held, pool=pool, max_pieces=self.max_pieces)
-        return Labelled(inputs, self._scaled(target.encode(y, held)))
 
     def _live(
         self, model: Model, outputs: int, options: Mapping[str, Any], inputs: Inputs | None
@@ -358,6 +360,15 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
 
 def _plain(label: Any) -> Any:
     return label.item() if isinstance(label, np.generic) else label
+
+
+def _scaling(target: Target, codes: NDArray[Any]) -> tuple[float, float]:
+    """Mean and standard deviation of numbers: the head learns them scaled."""
+    return (float(codes.mean()), float(codes.std()) or 1.0) if target.numeric else (0.0, 1.0)
+
+
+def _scaled(codes: NDArray[Any], scaling: tuple[float, float]) -> NDArray[Any]:
+    return (codes - scaling[0]) / scaling[1] if codes.dtype.kind == "f" else codes
 
 
 def _softmax(logits: NDArray[Any]) -> NDArray[np.float64]:

@@ -44,6 +44,12 @@ class Inputs:
         return np.array([len(ids) for ids in self.ids], np.int64)
 
     @property
+    def readable(self) -> NDArray[np.int64]:
+        """The examples that have at least one unit with a piece."""
+        there = np.concatenate([[0], np.cumsum(~self.left_out)])
+        return np.flatnonzero(there[self.first[1:]] > there[self.first[:-1]])
+
+    @property
     def left_out(self) -> NDArray[np.bool_]:
         """Which units have no piece, bool[units]."""
         return np.array([len(place) == 0 for place in self.places], bool)

@@ -30,6 +30,9 @@ WINDOW = 50
 LOOKS = 20
 """On CUDA, whether the loss is a number is looked at every so many steps; on the CPU at each."""
 
+NO_MEMORY = ("not enough memory", "can't allocate memory")
+"""What torch says on the CPU where memory is at an end; it has no error of its own for it there."""
+
 DIVERGED = 10.0
 """A run whose mean loss over an epoch is so many times what guessing costs has diverged."""
 
@@ -92,7 +95,8 @@ def run_loop(
     Raises TrainingFailed where the loss or a gradient is no number or the loss diverges, and ModelError where memory
     does not suffice.
     """
-    with own_generators(plan.seed, live.model.device), plain_memory(plan):
+    remedy = f"lower batch_size ({plan.batch_size}; raise accumulate), max_pieces, or train less of the model"
+    with own_generators(plan.seed, live.model.device), plain_memory("training", remedy):
         return _Run(live, tuning, train, dev, plan, keeper, progress).history()
 
 
@@ -116,7 +120,8 @@ class _Run:
         """Go on from the checkpoint, or begin; to the last epoch, or until patience ends."""
         plan, done = self.plan, self.done
         epochs = max(1, math.ceil(plan.epochs))
-        lengths = self.train.inputs.lengths
+        rows = self.train.inputs.readable
+        lengths = self.train.inputs.lengths[rows]
         per_epoch = math.ceil(math.ceil(len(lengths) / plan.batch_size) / plan.accumulate)
         steps = max(1, round(plan.epochs * per_epoch))
         if self.keeper is not None and (kept := self.keeper.read()) is not None:
@@ -131,7 +136,7 @@ class _Run:
                 done.begun = True
             self.live.train()
             rng = np.random.default_rng([plan.seed, 1, done.epoch])
-            batches = epoch_batches(lengths, plan.batch_size, rng)
+            batches = [rows[batch] for batch in epoch_batches(lengths, plan.batch_size, rng)]
             groups = [batches[at : at + plan.accumulate] for at in range(0, len(batches), plan.accumulate)]
             for group in groups[done.batch :]:
                 if done.step == steps:
@@ -179,13 +184,13 @@ class _Run:
         assert optimizer is not None
         device = torch.device(live.model.device)
         batches = [make_batch(self.train.inputs, rows, live.model.pad_piece, device) for rows in group]
-        batches = [batch for batch in batches if len(batch.units)]
-        if not batches:
-            return
         shares = [float(_weights(self.train.y[batch.units], plan.class_weight).sum()) for batch in batches]
-        whole = sum(shares)
+        if not (whole := sum(shares)):
+            return  # classes of weight 0 alone
         value = torch.zeros((), device=device)
         for batch, share in zip(batches, shares, strict=True):
+            if not share:
+                continue
             with mixed(device, plan.precision):
                 outputs = live(batch)
             loss = unit_loss(outputs.float(), self.train.y[batch.units], plan.class_weight) * (share / whole)
@@ -306,18 +311,15 @@ def unit_loss(outputs: Tensor, y: NDArray[Any], class_weight: Sequence[float] | 
 
 
 @contextmanager
-def plain_memory(plan: LoopPlan) -> Iterator[None]:
+def plain_memory(what: str, remedy: str) -> Iterator[None]:
     """ModelError, in one line, where memory does not suffice inside the block."""
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not known and "not enough memory" not in str(error):
+        if not known and not any(told in str(error) for told in NO_MEMORY):
             raise
-        raise ModelError(
-            f"training does not fit into memory with batches of {plan.batch_size}; use a smaller batch_size with "
-            f"accumulate, max_pieces=..., or a strategy that trains less"
-        ) from error
+        raise ModelError(f"{what} does not fit into memory; {remedy}") from error
 
 
 @torch.no_grad()
@@ -326,12 +328,13 @@ def predict_outputs(live: Live, inputs: Inputs, *, pieces_per_batch: int = 4096)
     live.eval()
     model = live.model
     found = np.full((len(inputs.places), live.head.out_features), np.nan, np.float32)
-    order = np.argsort(-inputs.lengths, kind="stable")
+    rows = inputs.readable
+    order = rows[np.argsort(-inputs.lengths[rows], kind="stable")]
     at = 0
-    while at < len(order):
-        size = max(1, pieces_per_batch // max(1, len(inputs.ids[order[at]])))
-        batch = make_batch(inputs, order[at : at + size], model.pad_piece, torch.device(model.device))
-        if len(batch.units):
+    with plain_memory("reading the texts", "use max_pieces=..., or another device"):
+        while at < len(order):
+            size = max(1, pieces_per_batch // len(inputs.ids[order[at]]))
+            batch = make_batch(inputs, order[at : at + size], model.pad_piece, torch.device(model.device))
             found[batch.units] = live(batch).float().cpu().numpy()
-        at += size
+            at += size
     return found
