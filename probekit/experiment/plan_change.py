@@ -66,7 +66,9 @@ class ChangePlan(Strict):
         except ConfigError as problem:
             raise ValueError(str(problem)) from None
         if found.family != "fine-tuning":
-            raise ValueError(f"{name!r} leaves the model as it is, so nothing changes; name one that trains it")
+            raise ValueError(
+                f"{name!r} leaves the model as it is, so nothing changes; name one that trains it"
+            )
         return name
 
     @model_validator(mode="after")
