@@ -182,11 +182,8 @@ class Changed:
         from probekit.results.html import escape, table
 
         told = f"<p>{escape(' '.join(self.summary))}</p>"
-        shown_table = next((panel for panel in self.panels if panel.kind == "table"), None)
-        if shown_table is None:
-            return told
-        labels = shown_table.labels
-        return told + table(labels["columns"], labels["rows"], labels["formats"])
+        tables = [panel.labels for panel in self.panels if panel.kind == "table"]
+        return told + "".join(str(table(one["columns"], one["rows"], one["formats"])) for one in tables)
 
 
 def shown(row: Measurement | None, *, below: bool | None = None) -> bool:

@@ -14,7 +14,9 @@ from probekit.data.strict import Strict, check_table, read_toml, set_key
 from probekit.errors import ConfigError, did_you_mean
 from probekit.experiment.plan_adapt import AdaptPlan
 from probekit.experiment.plan_change import ChangePlan
-from probekit.experiment.plan_corpus import CORPUS_SOURCES, CorpusPlan
+from probekit.experiment.plan_corpus import CORPUS_SOURCES
+from probekit.experiment.plan_corpus import AgreementPlan as AgreementPlan
+from probekit.experiment.plan_corpus import CorpusPlan as CorpusPlan
 from probekit.experiment.plan_inside import AttendPlan, LookPlan
 from probekit.experiment.plan_paths import resolve_paths
 from probekit.experiment.plan_suites import SuitePlan, as_tables
