@@ -26,8 +26,8 @@ def resolve_corpus(document: dict[str, Any], folder: Path) -> None:
     analyses = document.get("analysis")
     listed = analyses if isinstance(analyses, list) else []
     found = [document.get("corpus"), *(one.get("on") for one in listed if isinstance(one, dict))]
-    for corpus in found:
-        for name in CORPUS_FILES if isinstance(corpus, dict) else ():
+    for corpus in [one for one in found if isinstance(one, dict)]:
+        for name in CORPUS_FILES:
             given = corpus.get(name)
             if isinstance(given, str):
                 corpus[name] = str(folder / given)
