@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -40,7 +39,7 @@ class Scores:
     Sentences are drawn alike for all strategies (one seed of the resampling), seeds for each by itself: ``stream``
     tells them apart. One seed less is drawn than there are, so that the variance of a mean of few seeds is not too
     small (Rao & Wu 1988); drawing sentences and seeds crosswise is Owen's pigeonhole bootstrap (2007), which errs on
-    the wide side.
+    the wide side. ``fixed`` answers have no seed, so sentences alone are drawn.
     """
 
     def __init__(
@@ -52,10 +51,11 @@ class Scores:
         *,
         stream: int = 0,
         resamples: int = 1000,
+        fixed: bool = False,
     ) -> None:
         self.gold, self.predicted, self.n_labels = gold, predicted, n_labels
         self.codes, self.n_clusters = dense_clusters(cluster)
-        self.stream, self.resamples = stream, resamples
+        self.stream, self.resamples, self.fixed = stream, resamples, fixed
         self._draws: dict[str, Array] = {}
 
     @property
@@ -130,6 +130,8 @@ class Scores:
         """The mean over as many seeds less one, drawn with replacement, in every resample of sentences."""
         draws = self.draws(metric)
         seeds = draws.shape[1]
+        if self.fixed:
+            return draws[:, 0]
         if seeds < 2:
             return np.full(len(draws), np.nan)
         rng = np.random.default_rng([0, 3, self.stream])
@@ -185,8 +187,3 @@ def mean_of_defined(values: Array, axis: int) -> Array:
 
 def _counts(sums: Array) -> Counts:
     return Counts(*np.split(sums, 3, axis=-1))
-
-
-def scores_of(gold: Array, predicted: Sequence[Array], cluster: Array, n_labels: int, **how: int) -> Scores:
-    """The scores of some runs' predictions."""
-    return Scores(gold, np.stack(predicted), cluster, n_labels, **how)

@@ -10,7 +10,7 @@ Array = np.ndarray[Any, Any]
 
 
 def pareto_front(cost: Array, score: Array) -> Array:
-    """Which points no other beats, bool [n]: none costs at most as much and scores at least as high, one of it strictly.
+    """Which points no other beats, bool [n]: none costs at most as much and scores as high, one of them strictly.
 
     `cost` and `score` float64 [n]; equal points are both on the front; a point with a NaN is not.
 
