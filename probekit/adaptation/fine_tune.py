@@ -152,7 +152,9 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
                 train = Labelled(
                     encode_inputs(live.model, examples, pool=pool, max_pieces=self.max_pieces), train.y
                 )
-                dev = self._dev(X_dev, y_dev, examples.unit, target, live.model, pool)
+                if dev is not None:
+                    inputs = encode_inputs(live.model, held, pool=pool, max_pieces=self.max_pieces)
+                    dev = Labelled(inputs, dev.y)
         keeper = None
         if self.checkpoint is not None:
             keeper = Keeper(

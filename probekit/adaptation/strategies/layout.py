@@ -78,6 +78,7 @@ def how_many(name: str, asked: object, blocks: int) -> int:
 @contextmanager
 def drawing(live: Live) -> Iterator[None]:
     """What is drawn inside depends on the seed of the live model alone; torch's global state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
+    cuda = [live.model.device] if torch.device(live.model.device).type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(live.seed)
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from probekit.adaptation.inputs import Batch, encode_inputs, make_batch
 from probekit.adaptation.live import Live
 from probekit.adaptation.strategy import STRATEGIES, Tuning, make_tuning
 from probekit.models.ref import ModelRef
-from tests.tiny_models import tiny_folder
+from tests.tiny_models import tiny_model
 
 TEXTS = ["the cat sat on the mat", "a dog runs", "the cats sit", "dogs bark at night"]
 GOLD = torch.tensor([0, 1, 0, 1])
@@ -22,9 +23,12 @@ FINE_TUNING = [
 
 
 def make_live(folder: Any, seed: int = 0, dropout: float = 0.0) -> Live:
-    """A live model with two outputs; a short name is a tiny model."""
-    name = str(tiny_folder(folder)) if isinstance(folder, str) else str(folder)
-    return Live(ModelRef(name=name).load(), 2, dropout=dropout, seed=seed)
+    """A live model with two outputs; a short name is a tiny model, copied."""
+    if not isinstance(folder, str):
+        return Live(ModelRef(name=str(folder)).load(), 2, dropout=dropout, seed=seed)
+    model = tiny_model(folder)
+    kept = {id(model.tokenizer): model.tokenizer}
+    return Live(copy.deepcopy(model, kept), 2, dropout=dropout, seed=seed)
 
 
 def prepared(folder: Any, strategy: str, seed: int = 0, **options: Any) -> tuple[Live, Tuning]:
