@@ -9,45 +9,80 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probekit.adaptation.features import Features
-from probekit.adaptation.strategies.parts import no_options
-from probekit.errors import ConfigError, did_you_mean
+from probekit.adaptation.frozen.parts import PlainHead, layer_of, no_class_weight, take_options
 from probekit.estimators.linear import LinearProbe, LinearProbeRegressor
+from probekit.estimators.logits import linear_logits, log_softmax
 
 
-def layer_of(features: Features, layer: int | str) -> str:
-    """The layer that ``last``, ``middle``, a number or a name stands for."""
-    layers = features.layers
-    if layer == "last":
-        return layers[-1]
-    if layer == "middle":
-        return layers[len(layers) // 2]
-    if str(layer) not in layers:
-        raise ConfigError(f"no layer {layer!r}; {did_you_mean(str(layer), [*layers, 'last', 'middle'])}")
-    return str(layer)
+class LinearHead(PlainHead):
+    """A linear probe over one layer. ``C`` is that of `LinearProbe`, ``alpha`` that of `LinearProbeRegressor`."""
 
+    def __init__(self, layer: int | str = "last", C: float = 1.0, alpha: float = 1.0) -> None:
+        super().__init__()
+        self.layer, self.C, self.alpha = layer, C, alpha
 
-class LinearHead:
-    """A linear probe over one layer."""
-
-    def __init__(self, layer: int | str = "last", C: float = 1.0) -> None:
-        self.layer, self.C = layer, C
-
-    def fit(self, features: Features, y: NDArray[Any], n_classes: int) -> None:
-        """Fit on the vectors [units, dim] of the layer; ``n_classes=0``: y are numbers."""
-        self.used = layer_of(features, self.layer)
-        self.probe = LinearProbe(C=self.C) if n_classes else LinearProbeRegressor()
-        self.probe.fit(features.vectors(self.used), y)
+    def fit(
+        self,
+        features: Features,
+        y: NDArray[Any],
+        n_classes: int,
+        features_dev: Features | None = None,
+        y_dev: NDArray[Any] | None = None,
+        class_weight: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Fit on the vectors [units, dim] of the layer; ``n_classes=0``: y are numbers. Dev is not looked at."""
+        self.used, self.numeric = layer_of(features, self.layer), not n_classes
+        self.coef, self.intercept = fit_linear(
+            features.vectors(self.used), y, n_classes, class_weight, C=self.C, alpha=self.alpha
+        )
+        self.n_trained = self.coef.size + self.intercept.size
 
     def outputs(self, features: Features) -> NDArray[np.float32]:
         """Log-probabilities [units, classes], or numbers [units, 1]."""
-        X = features.vectors(self.used)
-        if isinstance(self.probe, LinearProbe):
-            found: NDArray[np.float32] = self.probe.predict_log_proba(X).astype(np.float32)
-            return found
-        return np.asarray(self.probe.predict(X), np.float32)[:, None]
+        return linear_outputs(features.vectors(self.used), self.coef, self.intercept, numeric=self.numeric)
+
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Weights, and the layer they are for."""
+        return {"coef": self.coef, "intercept": self.intercept}, {"layer": self.used, "numeric": self.numeric}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], words: Mapping[str, Any]) -> None:
+        """Become what `state` told."""
+        self.coef, self.intercept = arrays["coef"], arrays["intercept"]
+        self.used, self.numeric = words["layer"], words["numeric"]
+        self.n_trained = self.coef.size + self.intercept.size
+
+
+def fit_linear(
+    X: NDArray[Any],
+    y: NDArray[Any],
+    n_classes: int,
+    class_weight: NDArray[np.float64] | None = None,
+    *,
+    C: float = 1.0,
+    alpha: float = 1.0,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Weights and intercepts of the linear probe; one row for two classes and for numbers."""
+    if not n_classes:
+        no_class_weight("frozen-linear on numbers", class_weight)
+        ridge = LinearProbeRegressor(alpha=alpha).fit(X, y)
+        return ridge.coef_[None], np.array([ridge.intercept_])
+    weights = None if class_weight is None else dict(enumerate(class_weight.tolist()))
+    probe = LinearProbe(C=C, class_weight=weights).fit(X, y)
+    return probe.coef_, probe.intercept_
+
+
+def linear_outputs(X: NDArray[Any], coef: NDArray[Any], intercept: NDArray[Any], *, numeric: bool = False
+                   ) -> NDArray[np.float32]:  # fmt: skip
+    """Log-probabilities [n, classes], or numbers [n, 1]."""
+    scores = linear_logits(X, coef, intercept)
+    if numeric:
+        return scores.astype(np.float32)
+    if scores.shape[1] == 1:
+        scores = np.column_stack([np.zeros_like(scores), scores])
+    return log_softmax(scores).astype(np.float32)
 
 
 def head(options: Mapping[str, Any], seed: int) -> LinearHead:
     """A linear head; it has no use for a seed."""
-    no_options("frozen-linear", options, ("layer", "C"))
-    return LinearHead(**options)
+    found: LinearHead = take_options("frozen-linear", LinearHead, options)
+    return found
