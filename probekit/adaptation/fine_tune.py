@@ -130,31 +130,23 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         examples = read_examples(X, y)
         target, codes = self._target(y, examples, warm)
         scaling = (self.center_, self.scale_) if warm else _scaling(target, codes)
+        held = None if X_dev is None else read_examples(X_dev, y_dev, unit=examples.unit)
         model = self.live_.model if warm else ModelRef.of(self.model).load()
-        pool = self._pool(model)
-        train = Labelled(
-            encode_inputs(model, examples, pool=pool, max_pieces=self.max_pieces), _scaled(codes, scaling)
-        )
-        if train.inputs.left_out.all():
-            raise DataError("no example has a piece that the model can read")
-        dev = None
-        if X_dev is not None:
-            held = read_examples(X_dev, y_dev, unit=examples.unit)
-            inputs = encode_inputs(model, held, pool=pool, max_pieces=self.max_pieces)
-            dev = Labelled(inputs, _scaled(target.encode(y_dev, held), scaling))
         plan = loop_plan(settings, target, codes, model.device)
+        pool = self._pool(model)
+        inputs = self._read(model, examples, pool)
+        if inputs.left_out.all():
+            raise DataError("no example has a piece that the model can read")
         if warm:
             live, tuning = self.live_, self.tuning_
-            live.inputs = train.inputs
         else:
-            live, tuning = self._live(model, target.outputs, settings["options"], train.inputs)
+            live, tuning = self._live(model, target.outputs, settings["options"], inputs)
             if live.model is not model:  # what stands in front of the text leaves it fewer pieces
-                train = Labelled(
-                    encode_inputs(live.model, examples, pool=pool, max_pieces=self.max_pieces), train.y
-                )
-                if dev is not None:
-                    inputs = encode_inputs(live.model, held, pool=pool, max_pieces=self.max_pieces)
-                    dev = Labelled(inputs, dev.y)
+                inputs = self._read(live.model, examples, pool)
+        train = Labelled(inputs, _scaled(codes, scaling))
+        dev = None
+        if held is not None:
+            dev = Labelled(self._read(live.model, held, pool), _scaled(target.encode(y_dev, held), scaling))
         keeper = None
         if self.checkpoint is not None:
             keeper = Keeper(
@@ -192,6 +184,9 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         target = Target.of(y, examples, self.target)
         return target, target.encode(y, examples)
 
+    def _read(self, model: Model, examples: Examples, pool: str) -> Inputs:
+        return encode_inputs(model, examples, pool=pool, max_pieces=self.max_pieces)
+
     def _pool(self, model: Model) -> str:
         if self.pool != "auto":
             return self.pool
@@ -226,7 +221,7 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         """Outputs of the head for all units; those without a piece get training's shares, or its mean."""
         check_is_fitted(self, "live_")
         examples = read_examples(X, unit=self.unit_)
-        inputs = encode_inputs(self.live_.model, examples, pool=self.pool_, max_pieces=self.max_pieces)
+        inputs = self._read(self.live_.model, examples, self.pool_)
         outputs = predict_outputs(self.live_, inputs)
         self.n_truncated_predicted_ = inputs.truncated
         self.n_left_out_predicted_ = int(inputs.left_out.sum())

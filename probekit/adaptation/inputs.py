@@ -12,7 +12,8 @@ from torch import Tensor
 
 from probekit.adaptation.examples import Examples
 from probekit.data.sentence import Sentence
-from probekit.errors import ConfigError, did_you_mean
+from probekit.errors import ConfigError, ModelError, did_you_mean
+from probekit.glossary import TextForm
 from probekit.models.align import encode
 from probekit.models.model import Model
 from probekit.models.quiet import quiet
@@ -89,7 +90,7 @@ def encode_inputs(
         for number, text in enumerate(examples.texts)
     ]
     with quiet():
-        encoding = encode(model, sentences, text_form="words" if words else "surface")
+        encoding = encode(model, sentences, text_form=word_form(model) if words else "surface")
     start = encoding.input_start
     row = {int(sentence): number for number, sentence in enumerate(encoding.input_sentence)}
     empty = np.zeros(0, np.int64)
@@ -107,6 +108,16 @@ def encode_inputs(
             places.append(empty if reason and stop <= begin else _word(int(begin), int(stop), pool))
     first = np.concatenate([[0], np.cumsum(examples.sizes)]).astype(np.int64)
     return Inputs(tuple(ids), None, tuple(places), first, encoding.counts["long_sentences"])
+
+
+def word_form(model: Model) -> TextForm:
+    """How a model reads given words: one by one, or, where its tokenizer would then leave out the spaces it was trained
+    with (GPT-2's), joined by spaces and found again by characters."""
+    try:
+        encode(model, [Sentence.from_words("0", ["a", "a"])], text_form="words")
+    except ModelError:
+        return "surface"
+    return "words"
 
 
 def _word(begin: int, stop: int, pool: str) -> NDArray[np.int64]:

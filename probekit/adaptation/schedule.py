@@ -15,7 +15,7 @@ def linear(step: int, steps: int, warmup: float) -> float:
     [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
     first = warmup * steps
-    return min((step + 1) / max(1.0, first), (steps - step) / max(1.0, steps - first))
+    return min(1.0, (step + 1) / max(1.0, first), (steps - step) / max(1.0, steps - first))
 
 
 def constant(step: int, steps: int, warmup: float) -> float:
