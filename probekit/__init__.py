@@ -141,6 +141,7 @@ _HOMES = {
     "try_it": "probekit.experiment.widgets",
     "unit_importance": "probekit.erasure.unit_importance",
     "value_zeroing": "probekit.attention.value_zeroing",
+    "what_changed": "probekit.experiment.what_changed",
     "word_importance": "probekit.erasure.word_importance",
     "word_in_context": "probekit.geometry.word_in_context",
     "word_states": "probekit.erasure.scrub",

@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from probekit.errors import ProbekitError
@@ -182,26 +181,10 @@ def _probe(cell: ChangeCell) -> Found:
 
 
 def _drift(cell: ChangeCell) -> Found:
-    """How far states moved, and CKA of each layer with itself before."""
-    from probekit.adaptation.drift import state_drift
-    from probekit.geometry.model_similarity import model_similarity
+    from probekit.experiment.change_states import moved_between
 
-    one, other = _states(cell.before), _states(cell.entry)
-    moved = state_drift(one, other)
-    alike = model_similarity(
-        {BEFORE: one, "after": other}, "cka", max_rows=cell.analysis.rows, permutations=5, layers=cell.layers
-    )
-    places = [moved.layers.index(layer) for layer in cell.layers]
-    arrays = {
-        "relative": moved.relative[places].astype(np.float32),
-        "cosine": moved.cosine[places].astype(np.float32),
-        "shift": moved.shift[places],
-        "cluster": moved.cluster,
-        "cka": np.stack([alike.value[0], alike.low[0], alike.high[0], alike.null[0]]),
-    }
-    reasons = {layer: why for (_, layer), why in alike.reasons.items()}
-    return arrays, {"layers": cell.layers, "method": alike.method, "interval": alike.interval,
-                    "reasons": reasons, "n": alike.n[0]}  # fmt: skip
+    moved = moved_between(_states(cell.before), _states(cell.entry), cell.layers, max_rows=cell.analysis.rows)
+    return moved.arrays(), moved.words()
 
 
 def _heads(cell: ChangeCell) -> Found:

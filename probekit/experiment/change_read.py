@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from probekit.experiment.change_behaviour import Learned, Surprise
 from probekit.experiment.change_cells import ChangeCell, Version
 from probekit.experiment.change_heads import HeadHits
-from probekit.experiment.change_rows import Moved, ProbedTask
+from probekit.experiment.change_rows import ProbedTask
+from probekit.experiment.change_states import Moved
 from probekit.experiment.changed import Changed
 from probekit.results.measurement import About
 
@@ -48,7 +49,7 @@ def read_changed(
             _probed(stem, [cell for cell in cells if cell.part == "probe" and cell.task == task])
             for task, stem in problems.items()
         ),
-        moved={version: _moved(cell) for version, cell in by_version("drift").items()},
+        moved={version: Moved.restore(*cell.found()) for version, cell in by_version("drift").items()},
         heads={version: HeadHits.restore(*cell.found()) for version, cell in by_version("heads").items()},
         suites=wanted.suites,
         answers={version: cell.answers() for version, cell in by_version("judge").items()},
@@ -83,15 +84,6 @@ def _probed(stem: str, cells: Sequence[ChangeCell]) -> ProbedTask:
             refitted[cell.version, cell.layer] = arrays["fitted"]
     layers = tuple(dict.fromkeys(cell.layer for cell in cells if cell.layer in before))
     return ProbedTask(ProbeProblem.load(Path(stem)), layers, before, transferred, refitted)
-
-
-def _moved(cell: ChangeCell) -> Moved:
-    arrays, words = cell.found()
-    return Moved(
-        layers=tuple(words["layers"]), relative=arrays["relative"], cosine=arrays["cosine"], shift=arrays["shift"],
-        cluster=arrays["cluster"], cka=arrays["cka"], method=words["method"], interval=words["interval"],
-        reasons=words["reasons"], n=words["n"],
-    )  # fmt: skip
 
 
 def _surprise(cell: ChangeCell) -> Surprise:

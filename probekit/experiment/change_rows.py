@@ -16,6 +16,7 @@ from probekit.results.measurement import About, Measurement
 
 if TYPE_CHECKING:
     from probekit.experiment.change_heads import HeadHits
+    from probekit.experiment.change_states import Moved
     from probekit.probing.problem import ProbeProblem
 
 Array = NDArray[Any]
@@ -42,23 +43,6 @@ class ProbedTask:
     def hits(self, codes: Array) -> Array:
         """Which test units were got right, float64 [units]."""
         return np.asarray(codes == self.problem.gold[self.problem.of("test")], np.float64)
-
-
-@dataclass(frozen=True, eq=False)
-class Moved:
-    """How far states of one version moved: `relative`, `cosine` [layers, rows], `shift` [layers], their sentences;
-    ``cka`` [4, layers]: value, low, high, and the mean when sentences are shuffled."""
-
-    layers: tuple[str, ...]
-    relative: Array
-    cosine: Array
-    shift: Array
-    cluster: Array
-    cka: Array
-    method: str = "linear CKA"
-    interval: str = ""
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    n: int = 0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from probekit.experiment.change_rows import (
     REFITTED,
     TRANSFERRED,
     Base,
-    Moved,
     ProbedTask,
     drift_rows,
     head_rows,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from probekit.behavior.answers import Answers
     from probekit.data.suite import Suite
     from probekit.experiment.change_heads import HeadHits
+    from probekit.experiment.change_states import Moved
 
 LEVEL = 0.05
 FORGOTTEN, REARRANGED, GAINED, KEPT = "forgotten", "re-arranged", "gained", "no loss shown"

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Row = Measurement | None
-AFTER = {"": "adapted", "shuffled-labels": "adapted to shuffled labels"}
+AFTER = {"": "adapted", "shuffled-labels": "shuffled labels"}
+SHORT = {"": "", "shuffled-labels": "shuffled labels: "}
 STYLE = {"": "task", "shuffled-labels": "control"}
 
 
@@ -37,7 +38,8 @@ def make_panels(changed: Changed) -> list[Panel]:
     )
     if changed.probed:
         panels += [_verdicts(changed, f"{name}-verdicts")]
-        panels += [_probe_curves(changed, one, f"{name}-{slug(one.name)[:30]}") for one in changed.probed]
+        for one in changed.probed:
+            panels += _probe_curves(changed, one, f"{name}-{slug(one.name)[:28]}")
     if changed.moved:
         panels += [_drift(changed, f"{name}-drift"), _alike(changed, f"{name}-cka")]
     if len(changed.heads) > 1:
@@ -67,34 +69,56 @@ def _arrays(lines: Sequence[Sequence[Row]]) -> dict[str, Array]:
     return {key: numbers(lines, key) for key in ("value", "low", "high")}
 
 
-def _probe_curves(changed: Changed, one: ProbedTask, name: str) -> Panel:
-    def line(probe: str, control: str = "") -> list[Row]:
-        return [
-            changed.row("accuracy", f"task={one.name}, probe={probe}", layer, control) for layer in one.layers
-        ]
+def _probe_curves(changed: Changed, one: ProbedTask, name: str) -> list[Panel]:
+    """Accuracy of the probes; then what changed, paired, beside the control: bands of the first overlap though the
+    same units were asked."""
 
-    series = [{"name": "before", "style": "baseline"}]
-    lines = [line(BEFORE)]
-    for control in changed.controls:
-        for probe, word in ((REFITTED, "probe fitted anew"), (TRANSFERRED, "old probe")):
-            series.append({"name": f"{AFTER[control]}: {word}", "style": STYLE[control]})
-            lines.append(line(probe, control))
-    labels: dict[str, Any] = {
-        "layers": list(one.layers), "x_label": "layer", "y_label": "accuracy (test)", "series": series,
-    }  # fmt: skip
+    def line(probe: str) -> list[Row]:
+        return [changed.row("accuracy", f"task={one.name}, probe={probe}", layer) for layer in one.layers]
+
+    labels: dict[str, Any] = {"layers": list(one.layers), "x_label": "layer", "y_label": "accuracy (test)"}
     majority = changed.row("accuracy", f"task={one.name}", control="majority")
     if majority is not None and majority.value is not None:
         labels["reference"] = {"value": majority.value, "name": "most frequent label"}
-    return Panel(
-        "layer-curve",
-        name,
-        f"{one.name} in {changed.about.model}, before and after it was adapted to {changed.task}",
-        "The old probe was fitted to states before, and is asked about states after; the other is fitted to states "
-        f"after. Where both fall, it was forgotten; where only the old one falls, re-arranged.{_seeds(changed)} Bands: "
-        f"{describe_interval(changed.resamples)}.",
-        _arrays(lines),
-        labels,
-    )
+    probes = ((REFITTED, "fitted anew"), (TRANSFERRED, "old probe"))
+    series = [{"name": "before", "style": "baseline"}]
+    series += [{"name": f"after: {word}", "style": "task"} for _, word in probes]
+    bands = f"{_seeds(changed)} Bands: {describe_interval(changed.resamples)}."
+    both = "The old probe was fitted to states before, and is asked about states after; the other is fitted to these."
+    title = f"{one.name} in {changed.about.model}, before and after it was adapted to {changed.task}"
+    lines = [line(BEFORE), *(line(probe) for probe, _ in probes)]
+    panels = [
+        Panel("layer-curve", name, title, f"{both}{bands}", _arrays(lines), {**labels, "series": series})
+    ]
+    series, lines = [], []
+    for control in changed.controls:
+        for probe, word in probes:
+            series.append({"name": f"{SHORT[control]}{word}", "style": STYLE[control]})
+            lines.append([changed.change(one.name, layer, probe, control) for layer in one.layers])
+    return [
+        *panels,
+        Panel(
+            "layer-curve",
+            f"{name}-change",
+            f"{one.name} in {changed.about.model}: what changed",
+            "Accuracy after minus before, on the same units. Where both probes fall, something was forgotten; where "
+            f"the old one alone does, re-arranged.{_shuffled(changed)}{_seeds(changed)} Bands: paired "
+            f"{describe_interval(changed.resamples)}.",
+            _arrays(lines),
+            {
+                **{key: labels[key] for key in ("layers", "x_label")},
+                "y_label": "change of accuracy",
+                "series": series,
+                "reference": {"value": 0.0, "name": "no change"},
+            },
+        ),
+    ]
+
+
+def _shuffled(changed: Changed) -> str:
+    if len(changed.controls) < 2:
+        return ""
+    return " Shuffled labels: the same training on labels that say nothing."
 
 
 def _seeds(changed: Changed) -> str:
