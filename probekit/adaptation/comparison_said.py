@@ -15,7 +15,6 @@ from probekit.results.formats import (
     format_count,
     format_interval,
     format_p,
-    format_percent,
     format_score,
     format_seconds,
 )
@@ -41,14 +40,21 @@ def cost_of(one: Judged) -> float | None:
 
 
 def verdict_of(
-    judged: Sequence[Judged], pairs: Sequence[Difference], majority: Sequence[Difference], ground: Ground
+    judged: Sequence[Judged],
+    pairs: Sequence[Difference],
+    majority: Sequence[Difference],
+    ground: Ground,
+    where: str = "",
 ) -> str:
     """One line: the best on dev at its test score, whom it is shown to beat, whom not, and the cheapest of those.
 
-    `judged`, `pairs` and `majority` are of one share of the data and of the task's metric.
+    `judged`, `pairs` and `majority` are of one share of the data and of the task's metric; `where` is said first, else
+    task, metric and units.
     """
     what = METRICS[ground.metric]
-    where = f"{ground.task}, {what}, {format_count(len(ground.gold['test']))} test {ground.shown_unit}s"
+    where = (
+        where or f"{ground.task}, {what}, {format_count(len(ground.gold['test']))} test {ground.shown_unit}s"
+    )
     best = best_on_dev(judged, ground.metric)
     if best is None or best.test is None:
         return f"{where}: no strategy has a score, every run failed or none is defined."
@@ -84,8 +90,10 @@ def verdict_of(
 
 def told(one: Difference) -> str:
     """A difference in words."""
+    both = format_interval(*one.total[1:])
     return (
-        f"{one.a} − {one.b} = {format_score(one.value)} {format_interval(*one.items[1:])}, p ="
+        f"{one.a} − {one.b} = {format_score(one.value)} {format_interval(*one.items[1:])}"
+        f"{', over seeds too ' + both if both else ''}, p ="
         f" {format_p(one.p_adjusted)} (Holm, {one.family} pair{'s' * (one.family != 1)})"
     )
 
@@ -118,7 +126,7 @@ def summary_of(
         own = [one for one in judged if one.arm.fraction == fraction]
         n = format_count(max(one.arm.n_train for one in own))
         pairs = [one for one in pairs_of(fraction) if one.metric == ground.metric]
-        lines.append(f"With {n} training examples, {verdict_of(own, pairs, (), ground)}")
+        lines.append(verdict_of(own, pairs, (), ground, f"With {n} training examples"))
     return lines
 
 
@@ -201,7 +209,7 @@ def _failure_lines(judged: Sequence[Judged], *, several: bool) -> list[str]:
     lines = []
     for one in judged:
         n = len(one.arm.runs)
-        share = f" on {format_percent(one.arm.fraction)} of the data" if several else ""
+        share = f" on {100 * one.arm.fraction:g} % of the data" if several else ""
         if one.arm.failed:
             reasons = "; ".join(dict.fromkeys(run.failed for run in one.arm.failed))
             lines.append(

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from probekit.adaptation.bill import Bill
 from probekit.adaptation.comparison_judged import Judged
 from probekit.adaptation.comparison_runs import Ground
-from probekit.adaptation.comparison_said import METRICS
 from probekit.adaptation.comparison_scores import Scores
 from probekit.adaptation.pictures import by_score, value_label
 from probekit.maths.pareto import pareto_front
@@ -24,6 +23,8 @@ PRICES: tuple[tuple[str, str, str, Callable[[Bill], float | None]], ...] = (
     ("time", "CPU seconds to train, reading of texts included", "CPU time to train", lambda bill: bill.cpu_first_task),
     ("bytes", "bytes kept for one more task", "bytes per task", lambda bill: bill.stored_bytes),
 )  # fmt: skip
+MOST_NAMED = 15
+"""Up to so many epochs, strategies stand beside each other at each, so that none hides another."""
 HISTORY = (("loss", "training loss"), ("dev_accuracy", "accuracy on dev"), ("dev_loss", "loss on dev"))
 
 
@@ -43,7 +44,8 @@ def pareto_panels(judged: Sequence[Judged], constant: Scores, ground: Ground, na
             np.array(column, np.float64)
             for column in zip(*(scores.interval(ground.metric) for _, scores, _ in there), strict=True)
         )
-        families = list(dict.fromkeys(one.arm.family for one, _, _ in there))
+        own = {one.arm.family for one, _, _ in there}
+        families = [family for family in FAMILIES if family in own] + sorted(own - set(FAMILIES))
         labels: dict[str, Any] = {
             "names": [one.name for one, _, _ in there], "x_label": x_label, "y_label": value_label(ground),
             "groups": [FAMILIES.get(family, family) for family in families],
@@ -112,15 +114,18 @@ def learning_curve(judged: Sequence[Judged], ground: Ground, name: str) -> Panel
     if not kept:
         return None
     labels = {
-        "x_label": "training examples", "y_label": value_label(ground), "x_scale": "log",
+        "x_label": "training examples", "y_label": value_label(ground), "x_ticks": [format_count(one) for one in x],
         "series": [{"name": names[i], "style": "task"} for i in kept],
     }  # fmt: skip
     caption = (
-        f"Means over seeds; bands: 95 % over test {ground.shown_unit}s and over seeds (where there is one seed, over"
+        f"Means over seeds; bars: 95 % over test {ground.shown_unit}s and over seeds (where there is one seed, over"
         f" test {ground.shown_unit}s alone)."
     )
-    return Panel("curve", f"{name}-learning", f"{ground.task}: score by amount of training data", caption,
-                 {"x": x, "value": value[kept], "low": low[kept], "high": high[kept]}, labels)  # fmt: skip
+    arrays = {
+        "x": np.arange(len(x), dtype=np.float64), "value": value[kept], "low": low[kept], "high": high[kept],
+    }  # fmt: skip
+    title = f"{ground.task}: score by amount of training data"
+    return Panel("curve", f"{name}-learning", title, caption, arrays, labels)
 
 
 def training_curves(judged: Sequence[Judged], ground: Ground, name: str) -> list[Panel]:
@@ -138,14 +143,18 @@ def training_curves(judged: Sequence[Judged], ground: Ground, name: str) -> list
             for epoch, values in line.items():
                 at = i, epochs.index(epoch)
                 value[at], low[at], high[at] = np.mean(values), np.min(values), np.max(values)
-        labels = {
+        labels: dict[str, Any] = {
             "x_label": "epoch", "y_label": y_label, "series": [{"name": one, "style": "task"} for one in lines],
         }  # fmt: skip
+        x = np.array(epochs, np.float64)
+        if len(x) <= MOST_NAMED and (x == np.round(x)).all():
+            labels["x_ticks"] = [f"{epoch:g}" for epoch in epochs]
+            x = np.arange(len(x), dtype=np.float64)
         panels.append(
             Panel(
                 "curve", f"{name}-epochs-{key.replace('_', '-')}", f"{ground.task}: {y_label} by epoch",
-                "Means over seeds; bands reach from the lowest seed to the highest.",
-                {"x": np.array(epochs, np.float64), "value": value, "low": low, "high": high}, labels,
+                "Means over seeds; bars reach from the lowest seed to the highest.",
+                {"x": x, "value": value, "low": low, "high": high}, labels,
             )
         )  # fmt: skip
     return panels
@@ -160,9 +169,3 @@ def _recorded(one: Judged, key: str) -> dict[float, list[float]]:
             if isinstance(number, int | float) and isinstance(epoch, int | float) and np.isfinite(number):
                 found.setdefault(float(epoch), []).append(float(number))
     return found
-
-
-def n_told(judged: Sequence[Judged], ground: Ground) -> str:
-    """What was compared, in words: runs, strategies, metric."""
-    runs = sum(len(one.arm.runs) for one in judged)
-    return f"{format_count(runs)} runs of {len({one.name for one in judged})} strategies, {METRICS[ground.metric]}"
