@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -86,7 +87,7 @@ def make_adapters(name: str, sites: tuple[Site, ...], options: dict[str, Any], a
     """
     no_options(name, options, ("reduction", "activation"))
     reduction = options.get("reduction", 16)
-    if isinstance(reduction, bool) or not isinstance(reduction, int | float) or not reduction > 0:
+    if isinstance(reduction, bool) or not isinstance(reduction, int | float) or not 0 < reduction < math.inf:
         raise ConfigError(f"strategy {name!r}: reduction is a number above 0; got {reduction!r}")
     asked = options.get("activation", activation)
     if asked not in ACTIVATIONS:
