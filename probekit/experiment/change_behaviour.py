@@ -42,7 +42,7 @@ class Learned:
 def learned_rows(base: Base, task: str, corpus: str, learned: Mapping[Version, Learned]) -> list[Measurement]:
     """How well each adapted version does the task of the adaptation on its test units."""
     rows = []
-    for control, some in of_control(list(learned)).items():
+    for control, some in of_control(learned).items():
         first = learned[some[0]]
         fixed: dict[str, Any] = {"corpus": corpus, "group": f"adapted to={task}", "method": "fine-tuning",
                                  "unit": "example", "control": control, "site": ""}  # fmt: skip
@@ -84,7 +84,7 @@ def suite_rows(
         fixed: dict[str, Any] = {"corpus": suite.name, "unit": "item", "site": "", "method": "behaviour"}
         was = right(Version())
         rows.append(ground.mean(base.row("accuracy", group=f"version={BEFORE}", **fixed), was))
-        for control, some in of_control(list(answers)).items():
+        for control, some in of_control(answers).items():
             each = np.stack([right(one) for one in some])
             mean = each.mean(axis=0)
             row = ground.mean(base.row("accuracy", control=control, group="version=after", **fixed), mean)
@@ -130,7 +130,7 @@ def surprise_rows(base: Base, surprise: Mapping[Version, Surprise]) -> list[Meas
 
     first = ground.mean(base.row(name, group=f"version={BEFORE}", **fixed), each(was))
     rows = [first, perplexity([was], first)]
-    for control, some in of_control(list(surprise)).items():
+    for control, some in of_control(surprise).items():
         values = np.stack([each(surprise[one]) for one in some])
         row = base.row(name, control=control, group="version=after", **fixed)
         row = ground.mean(row, values.mean(axis=0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -66,9 +66,18 @@ class Base:
         return Ground(np.asarray(cluster), clusters, self.resamples)
 
 
-def of_control(versions: Sequence[Version]) -> dict[str, list[Version]]:
-    """The adapted versions, those to the task ("") first, then those to shuffled labels; none that there is not."""
-    found = {control: [one for one in versions if one.control == control] for control in ("", SHUFFLED)}
+def of_control(versions: Iterable[Version]) -> dict[str, list[Version]]:
+    """The adapted versions, those to the task ("") first, then those to shuffled labels; none that there is not.
+
+    The model before is none of them.
+
+    >>> from probekit.experiment.change_rows import of_control
+    >>> from probekit.experiment.change_cells import Version
+    >>> of_control([Version(), Version("", 0)])
+    {'': [Version(control='', seed=0)]}
+    """
+    adapted = [one for one in versions if one.seed is not None]
+    found = {control: [one for one in adapted if one.control == control] for control in ("", SHUFFLED)}
     return {control: some for control, some in found.items() if some}
 
 
@@ -161,7 +170,7 @@ def _of_layer(
 def drift_rows(base: Base, moved: Mapping[Version, Moved]) -> list[Measurement]:
     """How far states moved, layer by layer: means over rows and seeds, and CKA of each layer with itself before."""
     rows: list[Measurement] = []
-    for control, some in of_control(list(moved)).items():
+    for control, some in of_control(moved).items():
         first = moved[some[0]]
         ground = base.ground(first.cluster)
         for k, layer in enumerate(first.layers):
@@ -221,7 +230,7 @@ def head_rows(base: Base, heads: Mapping[Version, HeadHits]) -> list[Measurement
         )
         offset = base.row("accuracy", control="fixed-offset", group=at, **fixed)
         rows.append(ground.mean(offset, was.offset[k].astype(np.float64)))
-        for control, some in of_control(list(heads)).items():
+        for control, some in of_control(heads).items():
             kept = np.stack([heads[one].test[k][chosen] for one in some]).astype(np.float64)
             anew = np.stack([heads[one].test[k][heads[one].chosen(k)] for one in some]).astype(np.float64)
             numbers = " ".join(

@@ -86,6 +86,14 @@ def what_changed(
         models |= {Version(control_name, number): model for number, model in enumerate(some)}
     if len(models) < 2:
         raise ConfigError("no adapted model was given; name one to compare with")
+    for model in models.values():
+        if (model.layers, model.dim, model.tokenizer_fingerprint) != (
+            before.layers, before.dim, before.tokenizer_fingerprint,
+        ):  # fmt: skip
+            raise ConfigError(
+                f"{model.name} has other layers or another tokenizer than {before.name}; compare a model with an "
+                "adapted copy of itself"
+            )
     names = before.resolve_layers(layers)
     states = {
         version: _states(model, corpus, names, pool, store, progress) for version, model in models.items()
