@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 BARS = 10
 """How many classes have a bar; the rest is counted."""
+PALE = 0.1
+"""Where no word moves the probability so far, none is shaded to the full."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -160,7 +162,10 @@ class Explanation:
         value = np.concatenate([one.importance for one in self.importance.texts])
         name = f"fall of the {self.importance.prediction} without the word"
         caption = f"{self.importance.legend}{self._stayed()}"
-        labels = {"lines": lines, "value_label": name}
+        labels: dict[str, Any] = {"lines": lines, "value_label": name}
+        if self.fitted.classes is not None:
+            reach = max(PALE, float(np.abs(value[np.isfinite(value)]).max(initial=0.0)))
+            labels["range"] = [-reach, reach]
         return Panel("shaded-text", "explained-words", "Words that matter", caption, {"value": value}, labels)
 
     def _stayed(self) -> str:

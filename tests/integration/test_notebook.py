@@ -10,9 +10,18 @@ from nbclient import NotebookClient
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 NOTEBOOKS = sorted(EXPERIMENTS.glob("*/notebook.ipynb"))
+IN_PROCESS = ("try_it",)
+"""Notebooks whose cells another test runs without a kernel, which costs more than they do."""
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.parent.name)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] if path.parent.name in IN_PROCESS else [])
+        for path in NOTEBOOKS
+    ],
+    ids=[path.parent.name for path in NOTEBOOKS],
+)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_notebook_runs(path: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
