@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from probekit.maths.exact import all_or_none_interval, share_interval
 
