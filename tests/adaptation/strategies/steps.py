@@ -45,12 +45,14 @@ def batch_of(live: Live, texts: Any = TEXTS) -> Batch:
     return make_batch(inputs, np.arange(len(texts)), live.model.pad_piece, torch.device("cpu"))
 
 
-def step(live: Live, tuning: Tuning, steps: int = 2, rate: float = 0.05) -> None:
-    """Plain gradient steps on the texts, without dropout."""
+def step(live: Live, tuning: Tuning, steps: int = 2, rate: float = 0.05) -> list[float]:
+    """Plain gradient steps on the texts, without dropout; the loss before each."""
     live.eval()
     batch = batch_of(live)
+    losses = []
     for _ in range(steps):
         loss = torch.nn.functional.cross_entropy(live(batch), GOLD)
+        losses.append(float(loss.detach()))
         live.zero_grad()
         loss.backward()
         with torch.no_grad():
@@ -58,6 +60,7 @@ def step(live: Live, tuning: Tuning, steps: int = 2, rate: float = 0.05) -> None
                 for _name, parameter in group.parameters:
                     assert parameter.grad is not None
                     parameter -= rate * group.rate * parameter.grad
+    return losses
 
 
 def snapshot(live: Live) -> dict[str, torch.Tensor]:

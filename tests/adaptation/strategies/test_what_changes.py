@@ -91,7 +91,8 @@ def test_exactly_these_parameters_change(strategy: str, kind: str) -> None:
     assert (len(wanted) > 2) == (strategy != "head-only")
     assert {name for name, parameter in named.items() if parameter.requires_grad} == wanted
     before = snapshot(live)
-    step(live, tuning)
+    losses = step(live, tuning)
+    assert losses[1] < losses[0]
     free = {name for name in wanted if KEY_BIAS.fullmatch(name)}
     assert changed(before, live) - free == wanted - free
     assert all((parameter.grad is not None) == (name in wanted) for name, parameter in named.items())
