@@ -151,7 +151,6 @@ class AdaptSteps:
     def compare(self, planned: ModelPlan, one: WantedAdaptation, *, titled: bool) -> None:
         """Do the cells of one comparison that are not done yet, and tell what came out."""
         from probekit.adaptation.compare import do_plan
-        from probekit.adaptation.comparison import Comparison
 
         label = label_of(planned)
         model = self.work.load(planned)
@@ -179,7 +178,12 @@ class AdaptSteps:
             if result.failed:
                 self.work.fail(f"{name}: {result.name}", result.failed)
         if all(result.failed for result in results if result.purpose == "run"):
+            self.work.info["summary"].append(
+                f"{label}, {one.task.name}: no run of any strategy ended, see what failed."
+            )
             return
+        from probekit.adaptation.comparison import Comparison
+
         found = Comparison(results, problem, about, resamples=one.analysis.bootstrap)
         if titled:
             self.work.results.append(
