@@ -171,7 +171,6 @@ def test_strategies_that_are_not_there() -> None:
         ("llama", "bitfit", {}, "impossible for this model"),
         ("bert", "continued", {}, "has no language-model head"),
         ("bert", "top-k", {"k": 9}, "9"),
-        ("modernbert", "prefix", {}, "strategy 'prefix' is impossible for this model (family 'modernbert')"),
         ("bert", "prompt", {"pieces": 60}, "60 pieces in front leave 4 of the 64"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
 from probekit.adaptation.examples import Examples
+from probekit.adaptation.fine_tune import FineTune
 from probekit.adaptation.inputs import encode_inputs
 from probekit.adaptation.live import Live
+from probekit.adaptation.saved import load_adapted
 from probekit.adaptation.strategies.continued import Continued, language_loss, make_optimizer, tuning
 from probekit.errors import ConfigError, ModelError
 from probekit.models import load_model
@@ -133,6 +136,24 @@ def test_seeds_draw_what_is_masked_and_nothing_is_read_when_put_together_again()
     strategy.prepare(live)
     assert all(torch.equal(p, before[name]) for name, p in weights(live).items())
     assert strategy.pretraining == []
+
+
+def test_it_is_fitted_saved_and_read_again_as_a_strategy(tmp_path: Path) -> None:
+    labels = ["sg", "sg", "pl", "sg"]
+    settings: dict[str, Any] = {"epochs": 1, "options": {"pretrain_epochs": 2}}
+    fitted = FineTune(str(tiny_lm_folder("bert")), "continued", **settings).fit(TEXTS, labels)
+    assert [record["epoch"] for record in fitted.tuning_.pretraining] == [1, 2]
+    assert fitted.n_trainable_ == sum(
+        p.numel() for p in fitted.live_.parameters()
+    )  # and nothing of the other head
+    plain = FineTune(str(tiny_lm_folder("bert")), "full", epochs=1).fit(TEXTS, labels)
+    assert not np.array_equal(plain.decision_function(TEXTS), fitted.decision_function(TEXTS))
+    fitted.save(tmp_path)
+    again = load_adapted(tmp_path)
+    assert np.array_equal(again.decision_function(TEXTS), fitted.decision_function(TEXTS))
+    assert again.tuning_.pretraining == []
+    pairs = [(one, other) for one, other in zip(TEXTS, TEXTS[1:] + TEXTS[:1], strict=True)]
+    assert FineTune(str(tiny_lm_folder("bert")), "continued", **settings).fit(pairs, labels).unit_ == "pair"
 
 
 def test_models_that_cannot() -> None:
