@@ -38,6 +38,17 @@ def test_round_trip(tmp_path: Path) -> None:
     np.testing.assert_array_equal(after.arrays["value"], VALUE)
 
 
+TWO = dict.fromkeys(("value", "low", "high"), np.zeros(2))
+RUNS = {"point": np.zeros(2), "row": np.array([0, 1]), **TWO}
+STRIP = {"rows": ["a", "b"], "value_label": "v", "point_label": "run"}
+PRICED = {
+    **dict.fromkeys(("x", "y", "low", "high"), np.ones(2)),
+    "group": np.zeros(2, int),
+    "front": np.ones(2, bool),
+}
+FRONT = {"names": ["a", "b"], "x_label": "cost", "y_label": "score", "groups": ["all"]}
+
+
 @pytest.mark.parametrize(
     ("kind", "arrays", "labels", "message"),
     [
@@ -73,6 +84,25 @@ def test_round_trip(tmp_path: Path) -> None:
         ("forest", ONE, {**ROWS, "rows": ["a"]}, r"ask for \(1, 1\)"),
         ("forest", {"value": VALUE, "low": VALUE}, ROWS, "lacks the array 'high'"),
         ("forest", ONE, {"rows": ["a", "b"]}, "lacks the label 'value_label'"),
+        ("strip", {**RUNS, "row": np.array([0, 2])}, STRIP, r"row holds 0..2, there are 2"),
+        (
+            "strip",
+            {**RUNS, "value": np.zeros(3)},
+            STRIP,
+            r"'value' has shape \(3,\), its labels ask for \(2,\)",
+        ),
+        ("strip", {**RUNS, "hollow": np.zeros(1)}, STRIP, r"ask for \(2,\)"),
+        ("strip", RUNS, {**STRIP, "notes": [""]}, "1 notes where 2 are needed"),
+        ("strip", RUNS, {"rows": ["a", "b"], "value_label": "v"}, "lacks the label 'point_label'"),
+        (
+            "pareto",
+            {**PRICED, "x": np.array([0.0, 1.0])},
+            {**FRONT, "x_scale": "log"},
+            "must be above 0; got 0",
+        ),
+        ("pareto", {**PRICED, "group": np.array([0, 1])}, FRONT, r"group holds 0..1, there are 1"),
+        ("pareto", PRICED, {**FRONT, "x_scale": "lin"}, "did you mean 'linear'"),
+        ("pareto", PRICED, {**FRONT, "names": ["a"]}, r"ask for \(1,\)"),
         ("attention", {"weights": np.zeros((1, 2, 3, 2))}, HEADS, r"ask for \(1, 2, 3, 3\)"),
         ("attention", WEIGHTS, {**HEADS, "chosen": [1, 0]}, r"chosen \[1, 0\] of 1 layers and 2 heads"),
         ("attention", WEIGHTS, {**HEADS, "special": [0, 3]}, r"special \[0, 3\] of 3 tokens"),
@@ -88,6 +118,14 @@ def test_curves_and_forests_that_fit_are_taken() -> None:
     assert Panel("curve", "p", "T", arrays={**ONE, "x": ASCENDING}, labels=ticks).kind == "curve"
     assert Panel("curve", "p", "T", arrays={**ONE, "x": ASCENDING}, labels={**STEPS, "x_scale": "log"})
     assert Panel("forest", "p", "T", arrays=ONE, labels=ROWS).kind == "forest"
+
+
+def test_strips_and_fronts_that_fit_are_taken_and_kept(tmp_path: Path) -> None:
+    for kind, arrays, labels in (("strip", RUNS, STRIP), ("pareto", PRICED, FRONT)):
+        Panel(kind, "p", "T", arrays=arrays, labels=labels).save(tmp_path / kind)
+        found = Panel.load(tmp_path / kind)
+        assert (found.kind, found.labels) == (kind, labels)
+        assert found.arrays.keys() == arrays.keys()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "a/b", ".hidden", "x" * 101, "ä"])

@@ -108,9 +108,7 @@ def _front(axes: Axes, x: Array, y: Array) -> Array:
     order = np.argsort(x, kind="stable")
     x, y = x[order], y[order]
     end = axes.get_xlim()[1]
-    across = np.repeat([*x, end], 2)[1:]
-    up = np.repeat(y, 2)
-    corners = np.stack([across, np.append(up, y[-1])[: len(across)]], axis=1)
+    corners = np.stack([np.repeat([*x, end], 2)[1:-1], np.repeat(y, 2)], axis=1)
     axes.plot(*corners.T, color=PALE, linewidth=1.0, zorder=1.6)
     return corners
 
