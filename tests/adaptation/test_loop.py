@@ -258,7 +258,7 @@ def test_predictions_are_those_of_each_text_alone_and_nan_without_a_piece() -> N
 
 def test_the_labels_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     live = live_model()
-    run_loop(live, PlainTuning(), labelled(live), None, plan(epochs=20, rate=5e-3))
+    run_loop(live, PlainTuning(), labelled(live), None, plan(epochs=12, rate=1e-2))
     train = labelled(live)
     assert (predict_outputs(live, train.inputs).argmax(1) == train.y).mean() == 1.0
     assert len(LABELS) == len(train.y)
