@@ -28,7 +28,9 @@ from probekit.cli.run import do_plan, report_of, work_options
               "steps=N or examples=N.")  # fmt: skip
 @click.option("--fractions", default="1", show_default=True,
               help="Shares of the training part, separated by commas: 0.01,0.1,1 draws learning curves.")  # fmt: skip
-@click.option("--option", "given_options", multiple=True, metavar="STRATEGY.KEY=VALUE",
+@click.option("--least-steps", default=100, show_default=True,
+              help="Fine-tuning on few examples goes on for at least so many steps.")  # fmt: skip
+@click.option("--option", "fixed", multiple=True, metavar="STRATEGY.KEY=VALUE",
               help="A setting that is fixed and not tuned, such as lora.r=4 or full.epochs=2. Repeatable.")  # fmt: skip
 @click.option("--metric", type=click.Choice(["accuracy", "macro_f1", "mcc", "spearman", "pearson", "r2"]),
               default=None, help="What dev chooses by and the verdict is about; default: the task's.")  # fmt: skip
@@ -56,7 +58,6 @@ def command(
     from pathlib import Path
 
     from probekit.data.read_corpus import check_format, guess_format
-    from probekit.data.strict import set_key
     from probekit.experiment.plan import check_plan
     from probekit.experiment.run import preview
     from probekit.results.formats import slug
@@ -67,14 +68,10 @@ def command(
         "task": task,
         "strategies": [name.strip() for name in given["strategies"].split(",") if name.strip()],
         "fractions": _shares(given["fractions"]),
-        "options": {},
-        "seeds_of": {},
-        **{key: given[key] for key in ("seeds", "budget", "metric", "save")},
+        "options": _settings(given["fixed"], "--option", "STRATEGY.KEY=VALUE, such as lora.r=4"),
+        "seeds_of": _settings(given["seeds_of"], "--seeds-of", "STRATEGY=N, such as full=3"),
+        **{key: given[key] for key in ("seeds", "budget", "metric", "least_steps", "save")},
     }
-    for one in given["seeds_of"]:
-        set_key(analysis["seeds_of"], one)
-    for one in given["given_options"]:
-        set_key(analysis["options"], one)
     document = {
         "name": slug("adapt", Path(task).stem, Path(model).name),
         "corpus": {form: list(data)},
@@ -102,3 +99,16 @@ def _shares(text: str) -> list[float]:
         raise click.BadParameter(
             f"numbers separated by commas; got {text!r}", param_hint="--fractions"
         ) from None
+
+
+def _settings(given: tuple[str, ...], option: str, form: str) -> dict[str, Any]:
+    """Settings by strategy as a table of an experiment file would have them."""
+    from probekit.data.strict import set_key
+
+    found: dict[str, Any] = {}
+    for one in given:
+        key, equals, _ = one.partition("=")
+        if not equals or ("." in form.partition("=")[0]) != ("." in key):
+            raise click.BadParameter(f"{form}; got {one!r}", param_hint=option)
+        set_key(found, one)
+    return found
