@@ -89,7 +89,8 @@ def compare_strategies(
         results = do_plan(plan, problem, jobs=jobs, isolate=isolate, progress=progress)
     from probekit.adaptation.comparison import Comparison
 
-    about = About(corpus=problem.corpus, model=model_label(ref.to_dict()), model_kind=results[0].model_kind)
+    kind = next((one.model_kind for one in results if one.model_kind != "pretrained"), "pretrained")
+    about = About(corpus=problem.corpus, model=model_label(ref.to_dict()), model_kind=kind)
     return Comparison(results, problem, about)
 
 

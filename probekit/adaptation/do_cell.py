@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from probekit.activations.store import Store
 from probekit.adaptation.bill import Bill
+from probekit.adaptation.bill_more import more_of
 from probekit.adaptation.cell import AdaptCell, CellResult
 from probekit.adaptation.feature_extract import FeatureExtract
 from probekit.adaptation.fine_tune import FineTune
 from probekit.adaptation.meter import Meter
-from probekit.adaptation.problem import AdaptProblem
+from probekit.adaptation.problem import NO_LABEL, AdaptProblem
 from probekit.adaptation.strategy import Strategy, find_strategy
 from probekit.errors import ProbekitError
 from probekit.models.ref import ModelRef
 from probekit.results.memory import PeakMemory
 
 Array = NDArray[Any]
-A_TEXT: dict[str, Any] = {"sentence": "x", "pair": ("x", "x"), "word": ("x",)}
 Parts = dict[str, tuple[list[Any], list[Any]]]
 
 
@@ -36,14 +36,19 @@ def do_cell_here(cell: AdaptCell, *, isolated: bool = False) -> CellResult:
     """
     strategy = find_strategy(cell.strategy)
     problem = AdaptProblem.load(cell.problem)
-    try:
-        result = _done(cell, strategy, problem, isolated)
-    except ProbekitError as met:
-        result = failed_result(cell, problem, str(met))
-    except MemoryError:
-        result = failed_result(cell, problem, "out of memory; use a smaller batch_size, or a smaller model")
-    except (ArithmeticError, RuntimeError, ValueError) as unforeseen:  # the other cells go on
-        result = failed_result(cell, problem, _told(unforeseen))
+    reason = ""
+    with Meter() as meter:
+        try:
+            result = _done(cell, strategy, problem, isolated)
+        except ProbekitError as met:
+            reason = str(met)
+        except MemoryError:
+            reason = "out of memory; use a smaller batch_size, or a smaller model"
+        except (ArithmeticError, RuntimeError, ValueError) as unforeseen:  # the other cells go on
+            reason = _told(unforeseen)
+    if reason:
+        spent = Bill(alone=False, cpu_train=meter.cpu, wall_train=meter.wall)
+        result = replace(failed_result(cell, problem, reason), bill=spent)
     result.save(cell.stem)
     return result
 
@@ -118,7 +123,8 @@ def _done(cell: AdaptCell, strategy: Strategy, problem: AdaptProblem, isolated: 
         measured = _fitted(cell, strategy, settings, parts, store)
         estimator = measured.estimator
         dev = outputs_of(estimator, problem, "dev", parts["dev"][0])
-        estimator.predict([A_TEXT[problem.unit]])  # loads a model that is loaded when first needed
+        if cell.billed:  # loads a model that is loaded when first needed
+            estimator.predict([_new_text(parts["dev"][0][0], problem.unit == "word")])
         cold = warm = Meter()
         with cold:
             test = outputs_of(estimator, problem, "test", parts["test"][0])
@@ -148,6 +154,10 @@ def _done(cell: AdaptCell, strategy: Strategy, problem: AdaptProblem, isolated: 
     )
     if cell.keep:
         estimator.save(cell.keep)
+    kind = "pretrained"
+    if cell.billed:
+        more = more_of(estimator, cell, parts, settings)
+        kind, bill = more.kind, replace(bill, **more.entries)
     return _result(
         cell,
         problem,
@@ -159,8 +169,16 @@ def _done(cell: AdaptCell, strategy: Strategy, problem: AdaptProblem, isolated: 
         n_train=len(train),
         n_truncated=int(getattr(estimator, "n_truncated_", 0)),
         n_left_out=int(getattr(estimator, "n_left_out_", 0)),
+        model_kind=kind,
         bill=bill,
     )
+
+
+def _new_text(text: Any, words: bool) -> Any:
+    """A text that was not read before and can be read: one said twice."""
+    if isinstance(text, str):
+        return f"{text} {text}"
+    return tuple(f"{part} {part}" for part in text) if not words else (*text, *text)
 
 
 def training_examples(cell: AdaptCell, problem: AdaptProblem) -> NDArray[np.int64]:
@@ -237,7 +255,10 @@ def _fitted(
 
 
 def outputs_of(estimator: Any, problem: AdaptProblem, split: str, X: list[Any]) -> Array:
-    """Log-probabilities float32[units, labels of the problem], or the numbers predicted float32[units, 1]."""
+    """Log-probabilities float32[units, labels of the problem], or the numbers predicted float32[units, 1].
+
+    The class of words without a label is left out, and the others make up 1 without it.
+    """
     places = problem.flat_places(split)
     if problem.numeric:
         numbers = estimator.predict(X)
@@ -245,10 +266,12 @@ def outputs_of(estimator: Any, problem: AdaptProblem, split: str, X: list[Any]) 
         return flat[places].astype(np.float32)[:, None]
     shares = estimator.predict_proba(X)
     flat = np.concatenate(shares) if problem.unit == "word" else np.asarray(shares)
+    trained = [str(label) for label in estimator.classes_]
+    asked = [number for number, label in enumerate(trained) if label != NO_LABEL]
+    own = flat[places][:, asked].astype(np.float64).clip(min=1e-300)
     outputs = np.full((len(places), len(problem.labels)), -np.inf, np.float32)
     column = {label: number for number, label in enumerate(problem.labels)}
-    with np.errstate(divide="ignore"):
-        outputs[:, [column[str(label)] for label in estimator.classes_]] = np.log(flat[places])
+    outputs[:, [column[trained[number]] for number in asked]] = np.log(own / own.sum(axis=1, keepdims=True))
     return outputs
 
 

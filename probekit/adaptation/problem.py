@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from probekit.data.task import Task
 
 Array = NDArray[Any]
+NO_LABEL = "(no label)"
+"""What a word that a task says nothing of is called in training: a class of its own, which is never scored."""
 _ARRAYS = ("split", "owner", "word", "gold", "cluster", "overlap")
 _WORDS = ("task", "unit", "metric", "corpus", "labels", "n_train_labels", "texts", "ids", "left_out")
 
@@ -80,7 +82,7 @@ class AdaptProblem:
         return np.flatnonzero(np.isin(self.owner, self.examples_of(split)))
 
     def part(self, split: str) -> tuple[list[Any], list[Any]]:
-        """Texts and labels of a split, as `fit` takes them. A word without a label has None."""
+        """Texts and labels of a split, as `fit` takes them. A word without a label has `NO_LABEL`."""
         return self.take(self.examples_of(split))
 
     def take(self, examples: NDArray[np.integer[Any]]) -> tuple[list[Any], list[Any]]:
@@ -93,7 +95,7 @@ class AdaptProblem:
         values = self.gold.tolist() if self.numeric else [self.labels[code] for code in self.gold]
         if self.unit != "word":
             return values
-        listed: list[list[Any]] = [[None] * len(text) for text in self.texts]
+        listed: list[list[Any]] = [[NO_LABEL] * len(text) for text in self.texts]
         for owner, word, value in zip(self.owner, self.word, values, strict=True):
             listed[owner][word] = value
         return listed
@@ -298,6 +300,11 @@ def _problem(*, values: Array, split: Array, owner: Array, **given: Any) -> Adap
         number = {label: code for code, label in enumerate(labels)}
         gold = np.array([number[value] for value in values.tolist()], np.int32)
     check_metric(given["metric"])
+    if numeric and given["unit"] == "word":
+        n_words = np.array([len(text) for text in given["texts"]])
+        if (np.bincount(owner, minlength=len(n_words)) < n_words).any():
+            raise DataError(f"task {task!r} gives numbers to some words of a sentence only; strategies need one for "
+                            "each word")  # fmt: skip
     if numeric != (given["metric"] in ("r2", "pearson", "spearman")):
         raise DataError(f"task {task!r}: metric {given['metric']!r} does not fit "
                         f"{'numbers' if numeric else 'classes'}")  # fmt: skip

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -90,7 +91,7 @@ def _run_child(cells: Sequence[AdaptCell]) -> str:
         with (Path(folder) / "said").open("w+b") as said:
             child = subprocess.Popen(
                 [sys.executable, "-m", "probekit.adaptation.worker", str(job)],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=said,
                 stderr=said,
                 env=environment,
@@ -101,6 +102,9 @@ def _run_child(cells: Sequence[AdaptCell]) -> str:
                 child.kill()
                 child.wait()
                 raise
+            finally:
+                if child.stdin is not None:
+                    child.stdin.close()
             said.seek(0)
             lines = said.read().decode("utf-8", "replace").strip().splitlines()
     if code == 0:
@@ -126,6 +130,12 @@ def _record_crash(cell: AdaptCell, reason: str) -> None:
     failed_result(cell, AdaptProblem.load(cell.problem), reason, crashed=True).save(cell.stem)
 
 
+def end_with_parent() -> None:
+    """End this process when the pipe from its parent breaks: a parent that was killed wants no results."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
 def work(job: str | Path) -> None:
     """Do the cells of a job file in this process, one after the other, on one thread."""
     import torch
@@ -139,4 +149,5 @@ def work(job: str | Path) -> None:
 
 
 if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True, name="probekit-parent").start()
     work(sys.argv[1])
