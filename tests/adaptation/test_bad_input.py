@@ -169,7 +169,12 @@ def test_strategies_that_are_not_there() -> None:
     ("kind", "strategy", "options", "message"),
     [
         ("llama", "bitfit", {}, "impossible for this model"),
-        ("bert", "continued", {}, "has no language-model head"),
+        (
+            "bert",
+            "continued",
+            {},
+            "strategy 'continued' is impossible for this model (family 'bert'): its checkpoint",
+        ),
         ("bert", "top-k", {"k": 9}, "9"),
         ("bert", "prompt", {"pieces": 60}, "60 pieces in front leave 4 of the 64"),
     ],

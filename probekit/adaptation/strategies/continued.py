@@ -18,7 +18,7 @@ from probekit.adaptation.loop import TrainingFailed, epoch_batches
 from probekit.adaptation.schedule import linear
 from probekit.adaptation.strategies.parts import PlainTuning, no_options
 from probekit.errors import ConfigError, ModelError
-from probekit.models.head import OutputHead, load_head
+from probekit.models.head import OutputHead, has_language_model, load_head
 from probekit.models.training.batches import Batch as Rows
 from probekit.models.training.config import ObjectivePlan
 from probekit.models.training.loss import mean_loss
@@ -52,11 +52,12 @@ class Continued(PlainTuning):
         self.pretraining = []
         if live.inputs is None:
             return
+        if not has_language_model(live.model):
+            raise _impossible(live, "its checkpoint has no language-model head to go on pretraining with")
         head = load_head(live.model)
         if head.kind == "encoder-decoder":
-            raise ModelError(
-                f"strategy 'continued' goes on with the next or with masked pieces; {live.model.name} is an "
-                "encoder-decoder: take 'full'"
+            raise _impossible(
+                live, "an encoder-decoder has neither masked pieces nor the next one of its own text"
             )
         longer = np.flatnonzero(live.inputs.lengths >= LEAST)
         if not len(longer):
@@ -104,8 +105,15 @@ class Continued(PlainTuning):
         if head.kind == "causal":
             return make_objective(ObjectivePlan(kind="causal"), live.model.tokenizer)
         if live.model.tokenizer.mask_token_id is None:
-            raise ModelError(f"{live.model.name}: its tokenizer has no mask, so it cannot go on pretraining")
+            raise _impossible(live, "its tokenizer has no mask")
         return make_objective(ObjectivePlan(kind="masked", share=self.share), live.model.tokenizer)
+
+
+def _impossible(live: Live, reason: str) -> ModelError:
+    return ModelError(
+        f"{live.model.name}: strategy 'continued' is impossible for this model (family {live.model.family!r}): "
+        f"{reason}; take 'full'"
+    )
 
 
 def language_loss(
