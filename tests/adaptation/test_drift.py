@@ -42,5 +42,5 @@ def test_other_words_and_other_layers_are_refused() -> None:
     one = pk.extract(model, pk.generate_corpus(3, 1, 1), layers=[0])
     with pytest.raises(DataError, match="do not hold states of the same words"):
         state_drift(one, pk.extract(model, pk.generate_corpus(4, 1, 1), layers=[0]))
-    with pytest.raises(DataError, match="states before are of layers 0 .32 numbers each., after of 0, 1"):
+    with pytest.raises(DataError, match=r"states before are of layers 0 .32 numbers each., after of 0, 1"):
         state_drift(one, pk.extract(model, pk.generate_corpus(3, 1, 1), layers=[0, 1]))

@@ -208,7 +208,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compared([])
     with pytest.raises(DataError, match="has no relation 'nsbj'; did you mean 'nsubj'"):
         compared(model, relations=["nsbj"])
-    with pytest.raises(ConfigError, match="other layers or another tokenizer .* an adapted copy of itself"):
+    with pytest.raises(ConfigError, match=r"other layers or another tokenizer .* an adapted copy of itself"):
         pk.what_changed(model, tiny_model("gpt2"), CORPUS)
     with pytest.raises(ModelError):
         compared(model, (), suites=[pk.load_suite("simple-agreement")])
