@@ -51,12 +51,12 @@ class AdaptCell:
 
     @property
     def done(self) -> bool:
-        """Whether its result lies there. A process that was killed or crashed gave none: it is tried again."""
+        """Whether its result lies there: predictions, or a training that failed. Other failures are tried again."""
         file = Path(self.stem + ".json")
         if not file.is_file():
             return False
         try:
-            return not read_json(file).get("crashed")
+            return not read_json(file).get("retry")
         except ProbekitError:
             return False
 
@@ -85,7 +85,8 @@ class CellResult:
     gold_dev, gold_test : int32[units] codes into the problem's labels, or float64[units]
     history : a record per epoch; empty where there is none
     settings : what was chosen or tried, in full; epochs and rate are told for fine-tuning
-    failed : why there are no predictions, or ""; crashed : the process ended without a word (killed, out of memory)
+    failed : why there are no predictions, or ""; retry : it was not the training that failed (a killed process, no
+        memory, a setting, the disk), so that another attempt may go well: such a cell does not count as done
     n_train : training examples; n_truncated : texts cut; n_left_out : units of dev and test that no piece stands for
     """
 
@@ -104,7 +105,7 @@ class CellResult:
     gold_test: Array
     history: tuple[Mapping[str, Any], ...] = ()
     failed: str = ""
-    crashed: bool = False
+    retry: bool = False
     n_train: int = 0
     n_truncated: int = 0
     n_left_out: int = 0
@@ -155,7 +156,7 @@ class CellResult:
 _ARRAYS = ("dev", "test", "gold_dev", "gold_test")
 _WORDS = (
     "name", "strategy", "family", "purpose", "settings", "trial", "seed", "fraction", "model", "history", "failed",
-    "crashed", "n_train", "n_truncated", "n_left_out", "model_kind",
+    "retry", "n_train", "n_truncated", "n_left_out", "model_kind",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from probekit.adaptation.bill_more import more_of
 from probekit.adaptation.cell import AdaptCell, CellResult
 from probekit.adaptation.feature_extract import FeatureExtract
 from probekit.adaptation.fine_tune import FineTune
+from probekit.adaptation.loop import TrainingFailed
 from probekit.adaptation.meter import Meter
 from probekit.adaptation.problem import NO_LABEL, AdaptProblem
 from probekit.adaptation.strategy import Strategy, find_strategy
@@ -36,10 +37,12 @@ def do_cell_here(cell: AdaptCell, *, isolated: bool = False) -> CellResult:
     """
     strategy = find_strategy(cell.strategy)
     problem = AdaptProblem.load(cell.problem)
-    reason = ""
+    reason, retry = "", True
     with Meter() as meter:
         try:
             result = _done(cell, strategy, problem, isolated)
+        except TrainingFailed as met:
+            reason, retry = str(met), False
         except ProbekitError as met:
             reason = str(met)
         except MemoryError:
@@ -48,7 +51,7 @@ def do_cell_here(cell: AdaptCell, *, isolated: bool = False) -> CellResult:
             reason = _told(unforeseen)
     if reason:
         spent = Bill(alone=False, cpu_train=meter.cpu, wall_train=meter.wall)
-        result = replace(failed_result(cell, problem, reason), bill=spent)
+        result = replace(failed_result(cell, problem, reason, retry=retry), bill=spent)
     result.save(cell.stem)
     return result
 
@@ -60,13 +63,11 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {line}"
 
 
-def failed_result(
-    cell: AdaptCell, problem: AdaptProblem, reason: str, *, crashed: bool = False
-) -> CellResult:
+def failed_result(cell: AdaptCell, problem: AdaptProblem, reason: str, *, retry: bool = False) -> CellResult:
     """The result of a run that gave no predictions."""
     none = np.zeros((0, max(1, len(problem.labels))), np.float32)
     return _result(cell, problem, find_strategy(cell.strategy), cell.settings, none, none,
-                   failed=reason, crashed=crashed)  # fmt: skip
+                   failed=reason, retry=retry)  # fmt: skip
 
 
 def _result(

@@ -127,7 +127,7 @@ def _record_crash(cell: AdaptCell, reason: str) -> None:
     from probekit.adaptation.do_cell import failed_result
     from probekit.adaptation.problem import AdaptProblem
 
-    failed_result(cell, AdaptProblem.load(cell.problem), reason, crashed=True).save(cell.stem)
+    failed_result(cell, AdaptProblem.load(cell.problem), reason, retry=True).save(cell.stem)
 
 
 def end_with_parent() -> None:
