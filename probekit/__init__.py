@@ -35,6 +35,8 @@ _HOMES = {
     "RandomErasure": "probekit.erasure.random_erasure",
     "Rlace": "probekit.erasure.rlace",
     "Run": "probekit.results.run",
+    "ScalarMixProbe": "probekit.estimators.scalar_mix",
+    "ScalarMixProbeRegressor": "probekit.estimators.scalar_mix",
     "Scrubber": "probekit.erasure.scrub",
     "Sentence": "probekit.data.sentence",
     "Store": "probekit.activations.store",

@@ -38,7 +38,7 @@ class Source:
         return found
 
     def vectors(self, layer: str, which: NDArray[Any] | None = None) -> NDArray[np.float32]:
-        """The vectors of units (all, or those with the numbers `which`), float32[units, dim]; 0 for one without a row."""
+        """The vectors of units (all, or those with the numbers `which`), float32[units, dim]; 0 where there is no row."""
         n = len(self) if which is None else len(which)
         found = np.zeros((n, self.dim), np.float32)
         for acts, rows in self.parts:

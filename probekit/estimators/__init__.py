@@ -7,6 +7,7 @@ from probekit.estimators.mlp import MLPProbe, MLPProbeRegressor
 from probekit.estimators.networks import NetProblem, NetSolution, net_outputs, solve_mlp
 from probekit.estimators.ridge import RidgeProblem, RidgeSolution, solve_ridge
 from probekit.estimators.save import load_probe, save_probe
+from probekit.estimators.scalar_mix import ScalarMixProbe, ScalarMixProbeRegressor
 
 __all__ = [
     "LinearProbe",
@@ -19,6 +20,8 @@ __all__ = [
     "Problem",
     "RidgeProblem",
     "RidgeSolution",
+    "ScalarMixProbe",
+    "ScalarMixProbeRegressor",
     "linear_logits",
     "load_probe",
     "margins",

@@ -27,9 +27,9 @@ def hold_out(n: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDA
 
 
 class Best:
-    """The best epoch so far: fewest mistakes, then least loss. ``tell`` says whether this one is; ``done`` when to stop.
+    """The best epoch so far: fewest mistakes, then least loss. ``tell`` says whether this one is.
 
-    It goes on for `patience` epochs after the last with fewer mistakes or less loss than any before.
+    ``done`` says when to stop: `patience` epochs after the last with fewer mistakes or less loss than any before.
 
     >>> best = Best(patience=1)
     >>> best.tell(3, 0.5), best.tell(3, 0.4), best.tell(4, 0.6), best.done

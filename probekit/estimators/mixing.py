@@ -25,6 +25,8 @@ Array = NDArray[Any]
 CHUNK = 4096
 WINDOW_BYTES = 256 * 2**20
 """Rows of all layers that are held at a time; where all fit, they are read once."""
+FEWEST, STEPS = 8, 32
+"""Rows in a batch at least, and steps that an epoch should have."""
 
 
 class Layers(Protocol):
@@ -89,7 +91,7 @@ def solve_mix(
 
     It stops after ``patience`` epochs without fewer mistakes or less loss on `dev`, or on a ``validation_fraction`` of
     the rows. Decoupled weight decay acts on the linear layer alone. ``class_weight`` [classes] weighs the loss.
-    ``seed`` draws the weights, the rows held out and the order. Memory does not grow with the rows beyond 256 MiB.
+    A batch has ``batch_size`` rows, or fewer (from 8) so that an epoch has 32 steps. ``seed`` draws the weights, the rows held out and the order. Memory does not grow with the rows beyond 256 MiB.
 
     >>> X = np.random.default_rng(0).normal(size=(300, 4))
     >>> solution = solve_mix(ArrayLayers(X, 2), (X[:, 3] > 0).astype(int), 2, max_epochs=30)
@@ -107,9 +109,13 @@ def solve_mix(
         y = y.astype(np.float64)
         target = (float(y[train].mean()), float(y[train].std()) or 1.0)
     net = _Mix(layers.n_layers, layers.dim, max(n_classes, 1), seed)
+    if n_classes:
+        net.begin(np.bincount(y[train], class_weight if class_weight is None else np.asarray(class_weight)[y[train]],
+                              minlength=n_classes))  # fmt: skip
     gold = _coded(y, n_classes, target)
     gold_dev = gold if dev is None else _coded(np.asarray(y_dev), n_classes, target)
-    weigh = None if class_weight is None else torch.tensor(class_weight, dtype=torch.float32)
+    weigh = weights_of(class_weight, y)
+    size = max(FEWEST, min(batch_size, len(train) // STEPS))
     rng = np.random.default_rng([seed, 2])
     best, kept, history = Best(patience), net.copy(), []
     whole = _Windows(layers, train, shift, scale)
@@ -119,15 +125,15 @@ def solve_mix(
     for epoch in range(1, max_epochs + 1):
         begun, total = time.process_time(), 0.0
         for rows, block in whole.shuffled(rng):
-            for at in range(0, len(rows), batch_size):
-                part = slice(at, at + batch_size)
-                loss = _loss(net(block(part)), gold[rows[part]], weigh)
+            for at in range(0, len(rows), size):
+                part = slice(at, at + size)
+                loss = mean_loss(net(block(part)), gold[rows[part]], weigh)
                 net.step(loss, learning_rate, weight_decay)
                 total += float(loss.detach()) * len(rows[part])
-        lost, mistakes = _judge(net, others, gold_dev, weigh)
+        lost, mistakes, wrong = _judge(net, others, gold_dev, weigh)
         record = {"epoch": epoch, "loss": total / len(train), "dev_loss": lost}
         if n_classes:
-            record["dev_accuracy"] = 1.0 - mistakes / len(others.rows)
+            record["dev_accuracy"] = 1.0 - wrong / len(others.rows)
         history.append({**record, "cpu_seconds": time.process_time() - begun})
         if best.tell(mistakes, lost):
             kept = net.copy()
@@ -170,6 +176,12 @@ class _Mix:
         self.coef = coef.requires_grad_()
         self.intercept = torch.zeros(outputs, requires_grad=True)
         self.adam: torch.optim.Optimizer | None = None
+
+    def begin(self, mass: Array) -> None:
+        """Intercepts as the frequencies (or weights) of the classes say; a class without any is taken for half a row."""
+        with torch.no_grad():
+            shares = np.maximum(mass, 0.5 * mass[mass > 0].min()) / mass.sum()
+            self.intercept += torch.from_numpy(np.log(shares).astype(np.float32))
 
     def __call__(self, block: Tensor) -> Tensor:
         """block [m, layers, dim] -> outputs [m, outputs]."""
@@ -269,19 +281,37 @@ def _coded(y: Array, n_classes: int, target: tuple[float, float]) -> Tensor:
     return torch.from_numpy(((y - target[0]) / target[1]).astype(np.float32))
 
 
-def _loss(outputs: Tensor, gold: Tensor, weigh: Tensor | None) -> Tensor:
-    if gold.dtype == torch.int64:
-        return functional.cross_entropy(outputs, gold, weight=weigh)
-    return functional.mse_loss(outputs[:, 0], gold)
+def weights_of(class_weight: Array | None, codes: Array) -> Tensor | None:
+    """Weights of the classes, scaled so that the training rows weigh 1 on average; None where all weigh alike."""
+    if class_weight is None:
+        return None
+    weights = np.asarray(class_weight, np.float64)
+    return torch.tensor(weights / weights[codes].mean(), dtype=torch.float32)
+
+
+def mean_loss(outputs: Tensor, gold: Tensor, weigh: Tensor | None) -> Tensor:
+    """Mean log loss of codes, each times the weight of its class; or mean squared error of numbers."""
+    if gold.dtype != torch.int64:
+        return functional.mse_loss(outputs[:, 0], gold)
+    losses = functional.cross_entropy(outputs, gold, reduction="none")
+    return losses.mean() if weigh is None else (losses * weigh[gold]).mean()
+
+
+def mistakes_of(outputs: Tensor, gold: Tensor, weigh: Tensor | None) -> float:
+    """How many rows are wrong, each times the weight of its class; 0 for numbers."""
+    if gold.dtype != torch.int64:
+        return 0.0
+    wrong = outputs.argmax(dim=1) != gold
+    return float(wrong.sum() if weigh is None else weigh[gold][wrong].sum())
 
 
 @torch.no_grad()
-def _judge(net: _Mix, windows: _Windows, gold: Tensor, weigh: Tensor | None) -> tuple[float, int]:
-    """Mean loss and mistakes (0 for numbers) over rows."""
-    total, mistakes = 0.0, 0
+def _judge(net: _Mix, windows: _Windows, gold: Tensor, weigh: Tensor | None) -> tuple[float, float, int]:
+    """Mean loss and mistakes (both weighted), and mistakes (not weighted; 0 for numbers) over rows."""
+    total, mistakes, plain = 0.0, 0.0, 0.0
     for rows, block in windows.in_order():
         outputs = net(block)
-        total += float(_loss(outputs, gold[rows], weigh)) * len(rows)
-        if gold.dtype == torch.int64:
-            mistakes += int((outputs.argmax(dim=1) != gold[rows]).sum())
-    return total / len(windows.rows), mistakes
+        total += float(mean_loss(outputs, gold[rows], weigh)) * len(rows)
+        mistakes += mistakes_of(outputs, gold[rows], weigh)
+        plain += mistakes_of(outputs, gold[rows], None)
+    return total / len(windows.rows), mistakes, int(plain)

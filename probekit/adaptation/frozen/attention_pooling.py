@@ -14,7 +14,7 @@ from probekit.errors import ConfigError
 
 
 class AttentionPool(WordNet):
-    """Each of ``heads`` weighs the words by softmax(v tanh(U x)) (Lin et al. 2017, eq. 6) and gives a mean of states."""
+    """Each of ``heads`` weighs the words by softmax(v tanh(U x)) (Lin et al. 2017, eq. 6) and gives a mean."""
 
     word_width = 0
 

@@ -12,6 +12,7 @@ from probekit.adaptation.features import Features
 from probekit.adaptation.frozen.parts import PlainHead, layer_of, no_class_weight, take_options
 from probekit.estimators.linear import LinearProbe, LinearProbeRegressor
 from probekit.estimators.logits import linear_logits, log_softmax
+from probekit.estimators.wide import WIDE, solve_wide_logistic, solve_wide_ridge
 
 
 class LinearHead(PlainHead):
@@ -53,7 +54,7 @@ class LinearHead(PlainHead):
 
 
 def fit_linear(
-    X: NDArray[Any],
+    X: Any,
     y: NDArray[Any],
     n_classes: int,
     class_weight: NDArray[np.float64] | None = None,
@@ -61,11 +62,22 @@ def fit_linear(
     C: float = 1.0,
     alpha: float = 1.0,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Weights and intercepts of the linear probe; one row for two classes and for numbers."""
+    """Weights and intercepts of the linear probe over X [n, dim]; one row for two classes and for numbers.
+
+    X may be read where it is indexed (`SideBySide`); then, and with many columns, the solvers are those for wide X.
+    """
+    wide = X.shape[1] > WIDE or not isinstance(X, np.ndarray)
     if not n_classes:
         no_class_weight("frozen-linear on numbers", class_weight)
+        if wide:
+            coef, intercept = solve_wide_ridge(X, y, alpha=alpha)
+            return coef[None], np.array([intercept])
         ridge = LinearProbeRegressor(alpha=alpha).fit(X, y)
         return ridge.coef_[None], np.array([ridge.intercept_])
+    if wide:
+        rows = None if class_weight is None else class_weight[y]
+        coef, own, _ = solve_wide_logistic(X, y, n_classes, C=C, weights=rows)
+        return coef, own
     weights = None if class_weight is None else dict(enumerate(class_weight.tolist()))
     probe = LinearProbe(C=C, class_weight=weights).fit(X, y)
     return probe.coef_, probe.intercept_

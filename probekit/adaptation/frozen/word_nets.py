@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from probekit.adaptation.features import Features, WordRows
 from probekit.adaptation.frozen.parts import layer_of
 from probekit.estimators.holding_out import Best, hold_out
 from probekit.estimators.logits import log_softmax
+from probekit.estimators.mixing import mean_loss, mistakes_of, weights_of
 
 WINDOW = 50
 """Batches are cut from so many batches' worth of shuffled texts, sorted by length; a window is read at a time."""
@@ -134,7 +134,7 @@ class WordNetHead:
             train, held = texts, _readable(features_dev)
         shown, judged = _Texts(features, self.used), _Texts(features_dev, self.used)
         gold, gold_dev = self._coded(y), self._coded(y_dev)
-        weigh = None if class_weight is None else torch.tensor(class_weight, dtype=torch.float32)
+        weigh = weights_of(class_weight, y)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.tagger = self._built()
@@ -148,17 +148,17 @@ class WordNetHead:
                 begun, total, count = time.process_time(), 0.0, 0
                 self.tagger.train()
                 for sides, units in shown.batches(train, self.batch_size, rng):
-                    loss = _loss(self.tagger(sides), gold[units], weigh)
+                    loss = mean_loss(self.tagger(sides), gold[units], weigh)
                     adam.zero_grad()
                     loss.backward()  # type: ignore[no-untyped-call]
                     nn.utils.clip_grad_norm_(self.tagger.parameters(), 1.0)
                     adam.step()
                     total, count = total + float(loss.detach()) * len(units), count + len(units)
                 record = {"epoch": epoch, "loss": total / max(count, 1)}
-                lost, mistakes, n = self._judge(judged, held, gold_dev, weigh)
+                lost, mistakes, wrong, n = self._judge(judged, held, gold_dev, weigh)
                 record["dev_loss"] = lost
                 if n_classes:
-                    record["dev_accuracy"] = 1.0 - mistakes / max(n, 1)
+                    record["dev_accuracy"] = 1.0 - wrong / max(n, 1)
                 self.history.append({**record, "cpu_seconds": time.process_time() - begun})
                 if best.tell(mistakes, lost):
                     kept = _copy(self.tagger)
@@ -183,18 +183,20 @@ class WordNetHead:
     @torch.no_grad()
     def _judge(
         self, shown: _Texts, texts: NDArray[Any], gold: Tensor, weigh: Tensor | None
-    ) -> tuple[float, int, int]:
-        """Mean loss, mistakes (0 for numbers) and units of some texts; units of unknown label count in none of them."""
+    ) -> tuple[float, float, float, int]:
+        """Mean loss and mistakes (weighted), mistakes (not weighted; 0 for numbers) and units of some texts. Units of
+        unknown label count in none of them."""
         self.tagger.eval()
-        total, mistakes, n = 0.0, 0, 0
+        total, mistakes, wrong, n = 0.0, 0.0, 0.0, 0
         for sides, units in shown.batches(texts, 256):
             found, own = self.tagger(sides), gold[units]
             if not self.numeric:
                 found, own = found[own >= 0], own[own >= 0]
-                mistakes += int((found.argmax(dim=1) != own).sum())
+                mistakes += mistakes_of(found, own, weigh)
+                wrong += mistakes_of(found, own, None)
             if len(own):
-                total, n = total + float(_loss(found, own, weigh)) * len(own), n + len(own)
-        return total / max(n, 1), mistakes, n
+                total, n = total + float(mean_loss(found, own, weigh)) * len(own), n + len(own)
+        return total / max(n, 1), mistakes, wrong, n
 
     @torch.no_grad()
     def outputs(self, features: Features) -> NDArray[np.float32]:
@@ -295,9 +297,3 @@ def _readable(features: Features) -> NDArray[np.int64]:
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
-
-
-def _loss(outputs: Tensor, gold: Tensor, weigh: Tensor | None) -> Tensor:
-    if gold.dtype == torch.int64:
-        return functional.cross_entropy(outputs, gold, weight=weigh)
-    return functional.mse_loss(outputs[:, 0], gold)
