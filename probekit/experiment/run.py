@@ -182,6 +182,7 @@ def preview(plan: Plan) -> list[str]:
     """What a plan would do and cost, in lines; reads the corpus and loads the models, runs nothing."""
     check_labels(plan)
     asked = Asked.of(plan)
+    corpus = None
     parts = [f"train {model.name} as {model.train} says" for model in plan.model if model.train]
     if plan.corpus is not None:
         corpus = read_planned(plan.corpus)

@@ -44,6 +44,7 @@ found = {
     "run": call("run", "quickstart", "--dry-run", *small),
     "agreement": call("run", "agreement", "--dry-run"),
     "used": call("run", "number_is_used", "--dry-run"),
+    "adaptation": call("run", "adaptation", "--dry-run"),
     "experiments": sorted(built_in_experiments()),
     "version": pk.__version__,
 }
@@ -106,11 +107,13 @@ def test_the_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
     }
     assert found["label"] == "upos"
     assert found["sizes"] == {"train": 3, "dev": 1, "test": 1}
-    assert found["experiments"] == ["agreement", "number_is_used", "quickstart"]
+    assert found["experiments"] == ["adaptation", "agreement", "number_is_used", "quickstart"]
     assert found["agreement"]["code"] == 0, found["agreement"]["err"]
     assert "train masked as" in found["agreement"]["out"]
     assert found["used"]["code"] == 0, found["used"]["err"]
     assert "erase verb_number, subject_kind at every layer" in found["used"]["out"]
+    assert found["adaptation"]["code"] == 0, found["adaptation"]["err"]
+    assert "adapt to deprel by frozen-linear, scalar-mix, lora, full" in found["adaptation"]["out"]
     assert found["run"]["code"] == 0, found["run"]["err"]
     assert "plan for demo:minilm" in found["run"]["out"]
     assert str(wheel.name).split("-")[1] == found["version"]
