@@ -122,7 +122,8 @@ def _worst(changed: Changed, one: ProbedTask, control: str) -> str | None:
         if (row := changed.change(one.name, layer, TRANSFERRED, control)) is not None
         and row.value is not None
     }
-    return min(found, key=lambda layer: found[layer]) if found else None
+    lost = {layer: value for layer, value in found.items() if value < 0}
+    return min(lost, key=lambda layer: lost[layer]) if lost else None
 
 
 def _moved(changed: Changed) -> str:
