@@ -171,9 +171,9 @@ def own_generators(seed: int, device: str) -> Iterator[None]:
     cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the one a model's code may draw from
     with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
+        torch.manual_seed(int(seed))
+        random.seed(int(seed))
+        np.random.seed(int(seed) % 2**32)  # noqa: NPY002
         try:
             yield
         finally:

@@ -120,9 +120,9 @@ class Target:
             try:
                 return labels.astype(np.float64)
             except ValueError:
-                raise DataError(f"numbers are predicted; got labels such as {labels[0]!r}") from None
+                raise DataError(f"numbers are predicted; got labels such as {labels.tolist()[0]!r}") from None
         if (labels.dtype.kind in "US") != (self.classes.dtype.kind in "US"):
-            raise DataError(f"labels such as {labels[0]!r}, where training had {self.classes[0]!r}: "
+            raise DataError(f"labels such as {labels.tolist()[0]!r}, where training had {self.classes.tolist()[0]!r}: "
                             "give labels of one type")  # fmt: skip
         place = np.searchsorted(self.classes, labels).clip(max=len(self.classes) - 1)
         return np.where(self.classes[place] == labels, place, -1).astype(np.int64)

@@ -196,7 +196,7 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         self, model: Model, outputs: int, options: Mapping[str, Any], inputs: Inputs | None
     ) -> tuple[Live, Tuning]:
         """The model with a head and what the strategy inserts; the same for the same seed."""
-        live = Live(model, outputs, dropout=self.dropout, seed=self.seed)
+        live = Live(model, outputs, dropout=float(self.dropout), seed=int(self.seed))
         live.inputs = inputs
         tuning = make_tuning(find_strategy(self.strategy, "fine-tuning"), options)
         with own_generators(self.seed, model.device), quiet():
@@ -268,7 +268,7 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
 
     def _words(self) -> dict[str, Any]:
         """Everything but the weights as plain values."""
-        params = self.get_params(deep=False)
+        params = {key: _plain(value) for key, value in self.get_params(deep=False).items()}
         if isinstance(self.class_weight, Mapping):
             params["class_weight"] = [[_plain(key), float(value)] for key, value in self.class_weight.items()]
         return {
@@ -355,8 +355,9 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _plain(label: Any) -> Any:
-    return label.item() if isinstance(label, np.generic) else label
+def _plain(value: Any) -> Any:
+    """What JSON can hold of a number of numpy's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _scaling(target: Target, codes: NDArray[Any]) -> tuple[float, float]:

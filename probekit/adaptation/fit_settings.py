@@ -24,7 +24,7 @@ HOUSE = {"epochs": 3, "rate": 1e-4, "schedule": "linear", "warmup": 0.1, "weight
 
 def settings_in_force(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """All settings, None replaced; ``options`` are the strategy's, its defaults included. Raises ConfigError."""
-    found = dict(given)
+    found = {key: value.item() if isinstance(value, np.generic) else value for key, value in given.items()}
     for name, house in HOUSE.items():
         if found[name] is None:
             found[name] = defaults.get(name, house)

@@ -189,6 +189,15 @@ def test_same_seed_same_bits_and_another_seed_others() -> None:
     assert not same(found[0], found[2])
 
 
+def test_bfloat16_is_near_and_weights_stay_float32() -> None:
+    exact, mixed = live_model(), live_model()
+    run_loop(exact, PlainTuning(), labelled(exact), None, plan(epochs=1))
+    run_loop(mixed, PlainTuning(), labelled(mixed), None, plan(epochs=1, precision="bfloat16"))
+    a, b = weights(exact)["head.weight"], weights(mixed)["head.weight"]
+    assert b.dtype == np.float32
+    assert 0 < np.abs(a - b).max() < 3e-3
+
+
 def test_a_loss_that_is_no_number_ends_the_run() -> None:
     live = live_model()
     with torch.no_grad():

@@ -29,6 +29,12 @@ WORDS = [["the", "cat"], ["dogs"], ["a", "dog", "runs"]]
         ("head-only", TEXTS, [1 if label == "s" else 7 for label in LABELS], {"class_weight": {7: 2.0}}),
         ("lora", TEXTS, [label == "s" for label in LABELS], {"options": {"rank": 4}, "warm_start": True}),
         ("bitfit", TEXTS, [len(text) / 10 for text in TEXTS], {}),
+        (
+            "head-only",
+            np.array(TEXTS),
+            np.array(LABELS),
+            {"batch_size": np.int64(3), "dropout": np.float64(0.2)},
+        ),
         ("head-only", PAIRS, ["x", "y", "x", "y"], {"pool": "cls"}),
         ("pfeiffer", WORDS, [["D", "N"], ["N"], ["D", "N", "V"]], {"max_pieces": 20}),
     ],
@@ -38,7 +44,9 @@ def test_saved_and_loaded_predicts_the_same_bits(
 ) -> None:
     if strategy == "lora":
         pytest.importorskip("peft")
-    clf = FineTune(str(tiny_folder("bert")), strategy, epochs=1, rate=1e-2, seed=3, **settings).fit(X, y)
+    clf = FineTune(str(tiny_folder("bert")), strategy, epochs=1, rate=1e-2, seed=np.int64(3), **settings).fit(
+        X, y
+    )
     clf.save(tmp_path / "c")
     again = pk.load_adapted(tmp_path / "c")
     assert isinstance(again, FineTune)
