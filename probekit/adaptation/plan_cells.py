@@ -27,7 +27,7 @@ class ComparePlan:
 
     ``seeds`` numbers the seeds of each strategy from 0, ``seeds_of`` those of strategies that get another number.
     ``options`` are settings by strategy that are not tuned. ``fractions`` are shares of the training examples; settings
-    are chosen with all of them, and share f of seed s is the same for every strategy. A fine-tuning run makes at least
+    are chosen with the largest, and share f of seed s is the same for every strategy. A fine-tuning run makes at least
     ``least_steps`` steps, however few its examples. Cells are written into ``folder``; the first seed's classifiers
     into ``keep``, where it is given. Raises ConfigError for what cannot be.
     """
@@ -89,7 +89,7 @@ class ComparePlan:
             spent = [_seconds(result) for result in _trials_of(strategy, results)]
             cells += [
                 self._cell(strategy, settings[number], trial=number, purpose="trial",
-                           steps=self.budget.steps, examples=self.budget.examples)
+                           fraction=max(self.fractions), steps=self.budget.steps, examples=self.budget.examples)
                 for number in self.budget.at_once(len(settings), spent)
             ]  # fmt: skip
         return cells
