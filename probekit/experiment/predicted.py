@@ -40,11 +40,7 @@ def predict_files(
     >>> predict_files("runs/.../artifacts/lora", ["questions.txt"])  # doctest: +SKIP
     [Predicted(id='questions-1', text='Where is Oulu ?', label='LOC', probability=0.98)]
     """
-    loaded: Any = classifier
-    if isinstance(classifier, str | Path):
-        from probekit.adaptation.saved import load_adapted
-
-        loaded = load_adapted(classifier)
+    loaded = _loaded(classifier)
     corpus = _read(paths, format, words=loaded.unit_ == "word")
     if not len(corpus):
         raise DataError(f"{', '.join(map(str, paths))}: no text to predict")
@@ -70,6 +66,14 @@ def predict_files(
             sure = None if shares is None else float(shares[place])
             found.append(Predicted(name, text, label, sure))
     return found
+
+
+def _loaded(classifier: str | Path | Any) -> Any:
+    if not isinstance(classifier, str | Path):
+        return classifier
+    from probekit.adaptation.saved import load_adapted
+
+    return load_adapted(classifier)
 
 
 def _read(paths: Sequence[str | Path], format: str | None, *, words: bool) -> Corpus:
