@@ -16,7 +16,7 @@ from probekit.experiment.words_left_out import leave_words_out
 from probekit.results.formats import format_score
 from probekit.results.html import escape
 from probekit.results.measurement import Measurement, tidy
-from probekit.results.panel import Panel
+from probekit.results.panel import Panel, distinct
 from probekit.results.shaded_words import shade_words
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class Explanation:
 
     ``outputs`` float64 [classes] are probabilities (or one number), ``code`` is the class explained; where words are
     labelled ``outputs`` belong to word number ``place`` (from 0) and ``by_word`` [words, classes] to all of them.
-    ``importance`` says how the explained probability moves without each word; ``attention`` is a view, or the reason
-    why there is none.
+    ``importance`` says how the explained probability moves without each word; ``attention`` has a view of
+    what was read (of a frozen model's pair two, it reads each text by itself), or none, and ``note`` says why.
     """
 
     fitted: Fitted
@@ -47,7 +47,8 @@ class Explanation:
     code: int
     place: int
     importance: Importance
-    attention: AttentionView | str
+    attention: tuple[AttentionView, ...] = ()
+    note: str = ""
     by_word: NDArray[np.float64] | None = None
 
     @property
@@ -136,7 +137,7 @@ class Explanation:
         if self.by_word is not None and self.fitted.classes is not None:
             panels.append(self._labels())
         panels.append(self._shaded())
-        return panels if isinstance(self.attention, str) else [*panels, *self.attention.panels]
+        return distinct([*panels, *(panel for view in self.attention for panel in view.panels)])
 
     def _probabilities(self) -> Panel:
         cells = [[str(label), value] for label, value in self.probabilities.items()]
@@ -183,10 +184,9 @@ class Explanation:
             parts.append(_table(self._labels()))
         shaded = self._shaded()
         parts += [shade_words(shaded).html, f"<p><small>{escape(shaded.caption)}</small></p>"]
-        if isinstance(self.attention, str):
-            parts.append(f"<p><small>{escape(self.attention)}</small></p>" if self.attention else "")
-        else:
-            parts.append(self.attention._repr_html_())
+        if self.note:
+            parts.append(f"<p><small>{escape(self.note)}</small></p>")
+        parts += [view._repr_html_() for view in self.attention]
         return f'<div class="explained">{"".join(parts)}</div>'
 
     def _bars(self) -> str:
@@ -268,29 +268,37 @@ def explain(
     if label is not None:
         code = fitted.code(label)
     importance = leave_words_out(fitted, example, code, place, most_words)
-    looked = _look(fitted, example, attention)
-    return Explanation(fitted, example, outputs, code, place, importance, looked, by_word)
+    views, note = _look(fitted, example, attention)
+    return Explanation(fitted, example, outputs, code, place, importance, views, note, by_word)
 
 
-def _look(fitted: Fitted, example: Example, view: bool | str) -> AttentionView | str:
-    """The attention of the model behind a classifier, or why there is none."""
+def _look(fitted: Fitted, example: Example, view: bool | str) -> tuple[tuple[AttentionView, ...], str]:
+    """The attention of the model behind a classifier, and a word on it or on why there is none."""
     from probekit.attention.view import attention_view
 
     if view is False:
-        return ""
+        return (), ""
+    none = "No attention is shown"
     if fitted.hidden_inputs:
-        return (
-            f"No attention is shown: {fitted.strategy} reads trained vectors that are no pieces of the text."
-        )
+        return (), f"{none}: {fitted.strategy} reads trained vectors that are no pieces of the text."
     model = fitted.model()
     if model is None:
-        return "No attention is shown: there is no Transformer behind this classifier."
-    texts = (example,) if isinstance(example, str) else example
-    first, second = (" ".join(example), None) if fitted.unit == "word" else (texts[0], (*texts, None)[1])
+        return (), f"{none}: there is no Transformer behind this classifier."
+    note = ""
+    given: list[tuple[str, str | None]]
+    if isinstance(example, str):
+        given = [(example, None)]
+    elif fitted.unit == "word":
+        given, note = [(" ".join(example), None)], "Attention is that of the words joined by spaces."
+    elif fitted.reads_apart:
+        given, note = [(text, None) for text in example], "Each text was read by itself: a view for each."
+    else:
+        given = [(example[0], example[1])]
     try:
         with torch.no_grad():
-            return attention_view(model, first, second, "head" if view is True else view)
+            how = "head" if view is True else view
+            return tuple(attention_view(model, first, second, how) for first, second in given), note
     except ConfigError:
         raise
     except ProbekitError as problem:
-        return f"No attention is shown: {problem}"
+        return (), f"{none}: {problem}"

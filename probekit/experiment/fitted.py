@@ -142,6 +142,11 @@ class Fitted:
         return self._models[0] if self._models else None
 
     @property
+    def reads_apart(self) -> bool:
+        """Whether the two texts of a pair are read one by one, and not as the pair that a tokenizer makes of them."""
+        return self.unit == "pair" and isinstance(self.final, FeatureExtract)
+
+    @property
     def hidden_inputs(self) -> bool:
         """Whether it reads trained vectors in front of the text, which no picture of the text's pieces has."""
         return isinstance(self.final, FineTune) and isinstance(self.final.live_.body, Fronted)

@@ -10,7 +10,6 @@ import pytest
 import probekit as pk
 from probekit.adaptation.feature_extract import FeatureExtract
 from probekit.adaptation.fine_tune import FineTune
-from probekit.attention.view import AttentionView
 from probekit.errors import ConfigError
 from probekit.experiment.explain import explain
 from probekit.results.views.scripts import views_missing
@@ -35,7 +34,8 @@ def test_a_text_in_all_its_forms() -> None:
     )
     assert [panel.kind for panel in found.panels] == ["sentence", "table", "shaded-text"]
     assert found.panels[2].arrays["value"] == pytest.approx(found.importance.texts[0].importance)
-    assert found.attention == "No attention is shown: there is no Transformer behind this classifier."
+    assert found.attention == ()
+    assert found.note == "No attention is shown: there is no Transformer behind this classifier."
     assert "no Transformer" in found._repr_html_()
     assert len(pk.plot(found)) == 1
 
@@ -114,29 +114,42 @@ def test_a_tuned_model_shows_the_attention_it_has_now(kind: str, strategy: str) 
     assert np.array(list(found.probabilities.values())).sum() == pytest.approx(1)
     own = tuned.predict_proba(["the dogs bark"])[0]
     assert found.probabilities["sg"] == pytest.approx(own[1])
-    assert isinstance(found.attention, AttentionView)
+    [view] = found.attention
     untuned = pk.attention_view(pk.load_model(str(tiny_folder(kind))), "the dogs bark")
-    moved = np.abs(found.attention.panel.arrays["weights"] - untuned.panel.arrays["weights"]).max()
+    moved = np.abs(view.panel.arrays["weights"] - untuned.panel.arrays["weights"]).max()
     assert moved > 1e-4
     assert found.panels[-1].kind == "attention"
     if not views_missing():
         assert "<iframe" in found._repr_html_()
 
 
-def test_a_frozen_model_shows_its_own_attention() -> None:
+def test_a_frozen_model_shows_its_own_attention_to_each_text_of_a_pair() -> None:
+    """It reads them one by one, so a view of both together would show what was never read."""
     frozen = FeatureExtract(str(tiny_folder("bert"))).fit([("a b", "c"), ("d", "e f")] * 2, ["x", "y"] * 2)
     found = explain(frozen, ("the dogs bark", "a cat"), attention="model")
-    assert isinstance(found.attention, AttentionView)
-    whole = pk.attention_view(pk.load_model(str(tiny_folder("bert"))), "the dogs bark", "a cat")
-    assert found.attention.panel.arrays["weights"] == pytest.approx(whole.panel.arrays["weights"], abs=1e-6)
-    assert found.attention.view == "model"
+    model = pk.load_model(str(tiny_folder("bert")))
+    assert len(found.attention) == 2
+    for view, text in zip(found.attention, ("the dogs bark", "a cat"), strict=True):
+        weights = pk.attention_view(model, text).panel.arrays["weights"]
+        assert view.panel.arrays["weights"] == pytest.approx(weights, abs=1e-6)
+        assert view.view == "model"
+    assert [panel.name for panel in found.panels][-2:] == ["attention", "attention-2"]
+    assert "Each text was read by itself" in found._repr_html_()
     with pytest.raises(ConfigError, match="no view 'heads'"):
         explain(frozen, ("the dogs bark", "a cat"), attention="heads")
+
+
+def test_a_tuned_model_reads_a_pair_as_one() -> None:
+    tuned = FineTune(str(tiny_folder("bert")), "head-only", epochs=1).fit(
+        [("a b", "c"), ("d", "e f")], ["x", "y"]
+    )
+    [view] = explain(tuned, ("the dogs bark", "a cat")).attention
+    whole = pk.attention_view(pk.load_model(str(tiny_folder("bert"))), "the dogs bark", "a cat")
+    assert view.panel.arrays["weights"] == pytest.approx(whole.panel.arrays["weights"], abs=1e-6)
 
 
 def test_trained_vectors_in_front_of_the_text_have_no_picture() -> None:
     tuned = FineTune(str(tiny_folder("bert")), "prompt", epochs=1, options={"pieces": 2}).fit(TEXTS, LABELS)
     found = explain(tuned, "the dogs bark")
-    assert found.attention == (
-        "No attention is shown: prompt reads trained vectors that are no pieces of the text."
-    )
+    assert found.attention == ()
+    assert found.note == "No attention is shown: prompt reads trained vectors that are no pieces of the text."

@@ -59,7 +59,7 @@ def test_attention_comes_on_request() -> None:
     tuned = FineTune(str(tiny_folder("bert")), "head-only", epochs=1).fit(["keys", "a dog"], ["pl", "sg"])
     shown = try_it(tuned, "a dog")
     assert shown.explanation is not None
-    assert shown.explanation.attention == ""
+    assert shown.explanation.attention == ()
     shown.look.value = True
     assert shown.explanation is not None
     assert shown.explanation.panels[-1].kind == "attention"
