@@ -86,14 +86,14 @@ def adapt_cost(
 ) -> dict[str, AdaptCost]:
     """Strategy -> what its fits cost; "reading" is what the frozen strategies read of the model, once.
 
-    `trials` is how many settings of each strategy are tried, on all training examples or as many as the budget names;
+    `trials` is how many settings of each strategy are tried, on the largest share or as many examples as the budget names;
     one is none, since there is nothing to choose. The first run with most data is alone on the machine.
     """
     from probekit.adaptation.strategy import find_strategy
     from probekit.adaptation.tuning_budget import TuningBudget
 
     n_train = max(1, size.texts.get("train", 1))
-    tried_on = min(1.0, (TuningBudget.read(plan.budget).examples or n_train) / n_train)
+    tried_on = min(max(plan.fractions), (TuningBudget.read(plan.budget).examples or n_train) / n_train)
     found: dict[str, AdaptCost] = {}
     for name in plan.strategies:
         strategy = find_strategy(name)
