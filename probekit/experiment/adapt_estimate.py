@@ -86,7 +86,8 @@ def adapt_cost(
 ) -> dict[str, AdaptCost]:
     """Strategy -> what its fits cost; "reading" is what the frozen strategies read of the model, once.
 
-    `trials` is how many settings of each strategy are tried, on the largest share or as many examples as the budget names;
+    `trials` is how many settings of each strategy are tried, on the largest share or on as many examples as the budget
+    names;
     one is none, since there is nothing to choose. The first run with most data is alone on the machine.
     """
     from probekit.adaptation.strategy import find_strategy
