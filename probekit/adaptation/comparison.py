@@ -122,7 +122,7 @@ class Comparison:
         return verdict_of(self._whole, self._of(self.differences), self._of(self.above_majority), self.ground)
 
     @cached_property
-    def summary(self) -> list[str]:
+    def lines(self) -> list[str]:
         """The verdict, then lines on baseline, seeds, cost, failures, text overlap and smaller shares of the data."""
 
         def of(fraction: float) -> list[Difference]:
@@ -130,13 +130,16 @@ class Comparison:
 
         return [self.verdict, *summary_of(self._judged, self._constant, self.ground, of)]
 
+    @property
+    def summary(self) -> str:
+        """The lines in one paragraph, the verdict first."""
+        return " ".join(self.lines)
+
     @cached_property
     def panels(self) -> list[Panel]:
-        """The lines, then tables and pictures of scores, runs, differences, costs, fronts, curves and confusions."""
+        """The summary, then tables and pictures of scores, runs, differences, costs, fronts, curves and confusions."""
         ground, whole, constant, name = self.ground, self._whole, self._constant, self._name
-        lines = [
-            Panel("sentence", f"{name}-line", "In a sentence", labels={"text": text}) for text in self.summary
-        ]
+        summary = Panel("sentence", f"{name}-summary", "In a few sentences", labels={"text": self.summary})
         found = [
             score_table(whole, constant, ground, name),
             strip(whole, constant, ground, name),
@@ -150,7 +153,7 @@ class Comparison:
             *(confusion_panel(arm, ground, name) for arm in self._pictured()),
             tried_table(whole, ground, name),
         ]
-        return distinct([*lines, *(panel for panel in found if panel is not None)])
+        return distinct([summary, *(panel for panel in found if panel is not None)])
 
     def confusion(self, strategy: str) -> Panel:
         """What a strategy takes each label for, all its runs added up.
@@ -197,5 +200,5 @@ class Comparison:
         from probekit.results.html import escape, table
 
         labels = score_table(self._whole, self._constant, self.ground, self._name).labels
-        lines = "".join(f"<p>{escape(line)}</p>" for line in self.summary)
+        lines = "".join(f"<p>{escape(line)}</p>" for line in self.lines)
         return Fragment(f"{lines}{table(labels['columns'], labels['rows'], labels['formats'])}").html

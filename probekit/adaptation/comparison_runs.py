@@ -69,6 +69,11 @@ class Ground:
         """What is counted, in words."""
         return "text pair" if self.unit == "pair" else self.unit
 
+    @property
+    def shown_cluster(self) -> str:
+        """What intervals resample and swaps exchange, in words."""
+        return "text pair" if self.unit == "pair" else "sentence"
+
 
 @dataclass(frozen=True, eq=False)
 class Arm:

@@ -188,9 +188,7 @@ def _seeds_line(judged: Sequence[Judged], ground: Ground) -> str:
         f"{format_score(low[0])} ({low[1]}) to {format_score(high[0])} ({high[1]})" if high[0] > low[0]
         else f"{format_score(low[0])} everywhere"
     )  # fmt: skip
-    reach = (
-        f"; the test {ground.shown_unit}s alone leave ± {format_score(float(np.nanmedian(widths)))} (median)"
-    )
+    reach = f"; the test {ground.shown_cluster}s alone leave ± {format_score(float(np.nanmedian(widths)))} (median)"
     return f"Standard deviation over seeds: {ends}{reach if np.isfinite(widths).any() else ''}."
 
 

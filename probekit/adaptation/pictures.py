@@ -61,12 +61,12 @@ def score_table(judged: Sequence[Judged], constant: Scores, ground: Ground, name
     lines.append(
         [base, _or_none(value), format_interval(low, high) or NOTHING, NOTHING, NOTHING, None, "", ""]
     )
-    columns = ["strategy", METRICS[metric], f"95% over {ground.shown_unit}s", "95% over seeds too", "SD over seeds",
+    columns = ["strategy", METRICS[metric], f"95% over {ground.shown_cluster}s", "95% over seeds too", "SD over seeds",
                "on dev", "runs", "settings"]  # fmt: skip
     formats = ["text", "score", "text", "text", "text", "score", "text", "text"]
     caption = (
-        f"Test scores: means over seeds. The first interval is of resampled {ground.shown_unit}s, clusters of one text,"
-        " the second of resampled seeds as well. Settings were chosen on dev."
+        f"Test scores: means over seeds. The first interval is of resampled {ground.shown_cluster}s, the second of"
+        " resampled seeds as well. Settings were chosen on dev."
     )
     title = f"{ground.task}: strategies side by side"
     return Panel("table", f"{name}-scores", title, caption,
@@ -155,7 +155,7 @@ def strip(judged: Sequence[Judged], constant: Scores, ground: Ground, name: str)
     arrays = {"point": np.array(points), "row": np.array(rows, np.int64), "hollow": np.array(hollow, bool),
               "value": value, "low": low, "high": high}  # fmt: skip
     caption = (
-        f"Each point is one run; below the points their mean with its interval over test {ground.shown_unit}s (95 %,"
+        f"Each point is one run; below the points their mean with its interval over test {ground.shown_cluster}s (95 %,"
         f" seeds as they are).{told}"
     )
     return Panel("strip", f"{name}-runs", f"{ground.task}: every run", caption, arrays, labels)
@@ -179,8 +179,8 @@ def difference_forest(
     labels = {
         "rows": [f"{best.name} − {one.b}{' *' if one.shown else ''}" for one in own],
         "value_label": f"difference in {METRICS[ground.metric]} on test",
-        "series": [{"name": f"95% over {ground.shown_unit}s", "style": "difference"},
-                   {"name": f"95% over {ground.shown_unit}s and seeds", "style": "difference"}],
+        "series": [{"name": f"95% over {ground.shown_cluster}s", "style": "difference"},
+                   {"name": f"95% over {ground.shown_cluster}s and seeds", "style": "difference"}],
     }  # fmt: skip
     caption = (
         f"{begin_large(best.name)}, which is best on dev, minus each other strategy, on the same {ground.shown_unit}s."

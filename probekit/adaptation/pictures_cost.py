@@ -56,7 +56,7 @@ def pareto_panels(judged: Sequence[Judged], constant: Scores, ground: Ground, na
             labels["reference"] = {"value": base, "name": "mean of train" if ground.numeric else "majority"}
         caption = (
             "No strategy on the front is matched by another in both; whether two scores differ beyond chance is not"
-            f" said here. Bars: 95 % over test {ground.shown_unit}s."
+            f" said here. Bars: 95 % over test {ground.shown_cluster}s."
         )
         if which == "time":
             caption += f" {cautions([one for one, _, _ in there])}"
@@ -118,8 +118,8 @@ def learning_curve(judged: Sequence[Judged], ground: Ground, name: str) -> Panel
         "series": [{"name": names[i], "style": "task"} for i in kept],
     }  # fmt: skip
     caption = (
-        f"Means over seeds; bars: 95 % over test {ground.shown_unit}s and over seeds (where there is one seed, over"
-        f" test {ground.shown_unit}s alone)."
+        f"Means over seeds; bars: 95 % over test {ground.shown_cluster}s and over seeds (where there is one seed, over"
+        f" test {ground.shown_cluster}s alone)."
     )
     arrays = {
         "x": np.arange(len(x), dtype=np.float64), "value": value[kept], "low": low[kept], "high": high[kept],

@@ -61,7 +61,7 @@ def test_the_majority_has_a_row_and_a_line() -> None:
     common = np.bincount(train).argmax()
     row = find(BOTH, control="majority", metric="accuracy")
     assert row.value == pytest.approx((own == common).mean())
-    assert any("majority class" in line for line in BOTH.summary)
+    assert any("majority class" in line for line in BOTH.lines)
     against = find(BOTH, method="knn", metric="accuracy_difference", reference="control=majority", group=TASK)
     assert against.p_adjusted is not None
     assert against.p_adjusted < 0.01
@@ -107,7 +107,7 @@ def test_one_seed_each_shows_nothing_and_says_why() -> None:
         found, method="full", metric="accuracy", group=f"{TASK}, resampled=sentences and seeds", reference=""
     )
     assert (row.low, row.reason) == (None, "one seed: how much seeds differ is not known")
-    assert "One seed each" in " ".join(found.summary)
+    assert "One seed each" in found.summary
 
 
 def test_one_strategy_is_told_as_such() -> None:
@@ -159,7 +159,7 @@ def test_failed_and_degenerate_runs_are_counted_with_exact_intervals() -> None:
     )  # it contains the degenerate
     none = find(found, method="ia3", metric="accuracy")
     assert (none.value, none.reason) == (None, "all 2 runs failed: out of memory")
-    lines = " ".join(found.summary)
+    lines = found.summary
     assert "lora: 1 of 4 runs failed (the loss is nan at step 7)" in lines
     assert "lora: 1 of 4 runs degenerated (one class predicted for everything)" in lines
     assert "ia3: 2 of 2 runs failed" in lines
@@ -229,7 +229,7 @@ def test_bills_become_rows_fronts_and_words() -> None:
     assert sum(panel.kind == "pareto" for panel in found.panels) == 2
     table = next(panel for panel in found.panels if panel.name.endswith("costs"))
     assert "no other work ran" in table.caption
-    assert "On the front" in " ".join(found.summary)
+    assert "On the front" in found.summary
     assert not [row for row in BOTH.rows if row.metric == "cpu_seconds_train" and row.value is not None]
 
 
@@ -243,7 +243,7 @@ def test_shares_of_the_data_are_families_of_their_own_and_make_a_learning_curve(
     assert row.value == pytest.approx(0.5, abs=0.08)
     (curve,) = [panel for panel in found.panels if panel.name.endswith("learning")]
     assert curve.labels["x_ticks"] == ["30", "300"]
-    line = next(line for line in found.summary if line.startswith("With 30 training examples"))
+    line = next(line for line in found.lines if line.startswith("With 30 training examples"))
     assert "lora" in line
     assert "better than full" in line
     assert "no difference shown between any two of 2" in found.verdict
@@ -283,7 +283,7 @@ def test_panels_are_saved_and_tables_and_html_hold_the_verdict(tmp_path: Any) ->
     for panel in BOTH.panels:
         panel.save(tmp_path / panel.name)
     assert len({panel.name for panel in BOTH.panels}) == len(BOTH.panels)
-    assert BOTH.panels[0].labels["text"] == BOTH.verdict == BOTH.summary[0]
+    assert BOTH.panels[0].labels["text"] == BOTH.summary == " ".join([BOTH.verdict, *BOTH.lines[1:]])
     assert len(BOTH.table()) == len(BOTH.rows)
     assert "frozen" not in BOTH._repr_html_()
     assert "<table>" in BOTH._repr_html_()
