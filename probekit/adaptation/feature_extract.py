@@ -29,12 +29,12 @@ from probekit.models.ref import ModelRef
 class FeatureExtract(BaseEstimator):  # type: ignore[misc]
     """A head on the stored states of a frozen Transformer.
 
-    `model` is a name, a folder or a `ModelRef`; it is loaded when a text is met that the `store` has not, and then only.
-    `strategy` says what stands on the states, `options` are the strategy's own. `pool` makes one vector of a text
+    `model` is a name, a folder or a `ModelRef`; it is loaded only when a text is met that the `store` has not. `strategy`
+    says what stands on the states, `options` are its own. `pool` makes one vector of a text
     (``mean``, ``cls``, ``last``, ``max``, or two joined: ``mean+cls``) or of a word (``mean``, ``first``, ``last``,
     ``max``); ``auto`` is the mean. A pair is [u, v, |u-v|, u*v]. `target`: ``classes``, ``number``, or ``auto``: floats
-    are numbers. `class_weight` is None, ``balanced`` or a mapping. `seed` draws what a strategy draws. Dev examples, where
-    given, say when training stops, and which layers are taken.
+    are numbers. `class_weight` is None, ``balanced`` or a mapping. `seed` draws what a strategy draws.
+    Dev examples, where given, say when training stops, and which layers are taken.
 
     After `fit`: ``classes_``, ``history_`` (a record per epoch; empty where there are none), ``n_trainable_`` (numbers
     that were fitted), ``n_stored_`` and ``stored_bytes_`` (numbers and bytes that `save` keeps for this task),
@@ -230,7 +230,7 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
         params = dict(words["params"])
         ref = ModelRef.of(params["model"])
         if isinstance(params["class_weight"], list):
-            params["class_weight"] = {label: weight for label, weight in params["class_weight"]}
+            params["class_weight"] = dict(params["class_weight"])
         found = cls(**{**params, "model": ref if device is None else replace(ref, device=device)})
         found.unit_, found.target_ = words["unit"], target_of(words["target"])
         found.prior_, found.fingerprint_ = arrays["prior"], words["fingerprint"]

@@ -14,7 +14,7 @@ from probekit.activations.activations import Activations
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Where the vectors of n units lie. ``parts`` are entries of the store, each with int64[n]: the row there, or -1."""
+    """Where the vectors of n units lie. ``parts``: entries of the store, each with int64[n], the row there or -1."""
 
     parts: tuple[tuple[Activations, NDArray[np.int64]], ...]
 
@@ -38,7 +38,7 @@ class Source:
         return found
 
     def vectors(self, layer: str, which: NDArray[Any] | None = None) -> NDArray[np.float32]:
-        """The vectors of units (all, or those with the numbers `which`), float32[units, dim]; 0 where there is no row."""
+        """Vectors of units (all, or those with the numbers `which`), float32[units, dim]; 0 where there is no row."""
         n = len(self) if which is None else len(which)
         found = np.zeros((n, self.dim), np.float32)
         for acts, rows in self.parts:

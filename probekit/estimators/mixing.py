@@ -91,7 +91,8 @@ def solve_mix(
 
     It stops after ``patience`` epochs without fewer mistakes or less loss on `dev`, or on a ``validation_fraction`` of
     the rows. Decoupled weight decay acts on the linear layer alone. ``class_weight`` [classes] weighs the loss.
-    A batch has ``batch_size`` rows, or fewer (from 8) so that an epoch has 32 steps. ``seed`` draws the weights, the rows held out and the order. Memory does not grow with the rows beyond 256 MiB.
+    A batch has ``batch_size`` rows, or fewer (from 8) so that an epoch has 32 steps. ``seed`` draws weights, rows held
+    out and order. Memory does not grow with the rows beyond 256 MiB.
 
     >>> X = np.random.default_rng(0).normal(size=(300, 4))
     >>> solution = solve_mix(ArrayLayers(X, 2), (X[:, 3] > 0).astype(int), 2, max_epochs=30)
@@ -178,7 +179,7 @@ class _Mix:
         self.adam: torch.optim.Optimizer | None = None
 
     def begin(self, mass: Array) -> None:
-        """Intercepts as the frequencies (or weights) of the classes say; a class without any is taken for half a row."""
+        """Intercepts as the frequencies (or weights) of the classes say; a class without any has half of the least."""
         with torch.no_grad():
             shares = np.maximum(mass, 0.5 * mass[mass > 0].min()) / mass.sum()
             self.intercept += torch.from_numpy(np.log(shares).astype(np.float32))
