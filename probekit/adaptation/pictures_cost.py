@@ -153,7 +153,7 @@ def training_curves(judged: Sequence[Judged], ground: Ground, name: str) -> list
         panels.append(
             Panel(
                 "curve", f"{name}-epochs-{key.replace('_', '-')}", f"{ground.task}: {y_label} by epoch",
-                "Means over seeds; bars reach from the lowest seed to the highest.",
+                "Means over the seeds that went so far, from the lowest of them to the highest.",
                 {"x": x, "value": value, "low": low, "high": high}, labels,
             )
         )  # fmt: skip

@@ -191,12 +191,12 @@ def _spot(px: float, py: float, right: float, up: float, size: Bbox, dot: float)
 def _cost(box: Box, taken: Sequence[Box], inside: Bbox) -> float:
     """How much of a box is covered by others, and how far it reaches out of the axes."""
     area = (box[2] - box[0]) * (box[3] - box[1])
-    covered = sum(
+    shared = [
         max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
         * max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
         for other in taken
-    )
+    ]
     kept = max(0.0, min(box[2], inside.x1) - max(box[0], inside.x0)) * max(
         0.0, min(box[3], inside.y1) - max(box[1], inside.y0)
     )
-    return 6 * covered / area + 20 * (1 - kept / area)
+    return 6 * sum(shared) / area + 0.2 * sum(one > 0 for one in shared) + 20 * (1 - kept / area)
