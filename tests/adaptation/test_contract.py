@@ -164,7 +164,7 @@ def test_in_a_grid_search(strategy: str) -> None:
     grid: dict[str, list[Any]] = {"rate": [1e-9, 1e-2]}
     if strategy == "frozen-linear":
         grid = {"options": [{"C": 1e-6}, {"C": 10.0}]}
-    settings = {"epochs": 6, "dropout": 0.0} if strategy == "full" else {}
+    settings = {"epochs": 4, "dropout": 0.0} if strategy == "full" else {}
     search = GridSearchCV(make(strategy, **settings), grid, cv=2, scoring="neg_log_loss", error_score="raise")
     search.fit(np.array(TEXTS, dtype=object), np.array(LABELS))
     [name] = grid

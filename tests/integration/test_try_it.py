@@ -36,8 +36,7 @@ def test_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     widget.box.value = "How many doors has the <b>house</b>?"
     assert widget.explanation.label == "number"
     assert "&lt;b&gt;house&lt;/b&gt;?" in widget.shown.value
-    widget.look.value = True
-    assert widget.explanation.panels[-1].kind == "attention"
+    assert found.panels[-1].kind == "attention"
     assert found.probabilities.keys() == {"person", "place", "number"}
     assert set(table.metric) == {"probability", "importance"}
     assert len(figures) == 2
