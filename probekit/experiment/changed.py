@@ -162,7 +162,7 @@ class Changed:
         """What a paper would write, part by part."""
         from probekit.experiment.changed_told import sentences
 
-        return sentences(self)
+        return list(sentences(self).values())
 
     @cached_property
     def panels(self) -> list[Panel]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from probekit.experiment.change_cells import BEFORE
 from probekit.experiment.change_rows import REFITTED, TRANSFERRED
-from probekit.experiment.changed_told import tested
+from probekit.experiment.changed_told import sentences, tested
 from probekit.maths.resampling import describe_interval
 from probekit.results.formats import slug
 from probekit.results.measurement import Measurement
@@ -28,29 +28,28 @@ STYLE = {"": "task", "shuffled-labels": "control"}
 
 
 def make_panels(changed: Changed) -> list[Panel]:
-    """The summary, then a part for everything that was asked for."""
+    """For everything that was asked for, what came out in sentences, then its figures and tables."""
     name = slug(changed.about.model, "changed")[:60]
-    told = changed.summary
-    panels = (
-        [Panel("sentence", f"{name}-summary", "In a sentence", labels={"text": " ".join(told)})]
-        if told
-        else []
-    )
-    if changed.probed:
-        panels += [_verdicts(changed, f"{name}-verdicts")]
-        for one in changed.probed:
-            panels += _probe_curves(changed, one, f"{name}-{slug(one.name)[:28]}")
+    told = sentences(changed)
+    drawn: dict[str, list[Panel]] = {}
+    for number, one in enumerate(changed.probed):
+        curves = _probe_curves(changed, one, f"{name}-{slug(one.name)[:28]}")
+        first = [] if number else [_verdicts(changed, f"{name}-verdicts")]
+        drawn[f"What probes of {one.name} say"] = [*curves, *first]
     if changed.moved:
-        panels += [_drift(changed, f"{name}-drift"), _alike(changed, f"{name}-cka")]
+        drawn["How far states moved"] = [_drift(changed, f"{name}-drift"), _alike(changed, f"{name}-cka")]
     if len(changed.heads) > 1:
-        panels += [_heads(changed, f"{name}-heads")]
-    if changed.answers and len(changed.answers) > 1:
-        panels += [_suites(changed, f"{name}-suites")]
-    behaviour = _behaviour(changed)
-    if behaviour:
-        panels += [
-            _table(f"{name}-behaviour", f"Behaviour of {changed.about.model} before and after", behaviour)
-        ]
+        drawn["Heads"] = [_heads(changed, f"{name}-heads")]
+    suites = [_suites(changed, f"{name}-suites")] if changed.suites and len(changed.answers) > 1 else []
+    lines = _behaviour(changed)
+    title = f"Behaviour of {changed.about.model} before and after"
+    drawn["Behaviour"] = [*suites, *([_table(f"{name}-behaviour", title, lines)] if lines else [])]
+    panels: list[Panel] = []
+    for title in dict.fromkeys([*told, *drawn]):
+        if title in told:
+            words = {"text": told[title]}
+            panels.append(Panel("sentence", f"{name}-{slug(title)[:36]}-told", title, labels=words))
+        panels += drawn.get(title, [])
     return panels
 
 
@@ -81,12 +80,12 @@ def _probe_curves(changed: Changed, one: ProbedTask, name: str) -> list[Panel]:
     if majority is not None and majority.value is not None:
         labels["reference"] = {"value": majority.value, "name": "most frequent label"}
     probes = ((REFITTED, "fitted anew"), (TRANSFERRED, "old probe"))
-    series = [{"name": "before", "style": "baseline"}]
-    series += [{"name": f"after: {word}", "style": "task"} for _, word in probes]
+    series = [{"name": f"after: {word}", "style": "task"} for _, word in probes]
+    series.append({"name": "before", "style": "baseline"})
     bands = f"{_seeds(changed)} Bands: {describe_interval(changed.resamples)}."
     both = "The old probe was fitted to states before, and is asked about states after; the other is fitted to these."
     title = f"{one.name} in {changed.about.model}, before and after it was adapted to {changed.task}"
-    lines = [line(BEFORE), *(line(probe) for probe, _ in probes)]
+    lines = [*(line(probe) for probe, _ in probes), line(BEFORE)]
     panels = [
         Panel("layer-curve", name, title, f"{both}{bands}", _arrays(lines), {**labels, "series": series})
     ]

@@ -18,16 +18,16 @@ CALLED = {"": "Adapted to the task", "shuffled-labels": "Adapted to shuffled lab
 SEVERAL = 2
 
 
-def sentences(changed: Changed) -> list[str]:
-    """One sentence or two for each part that was asked for."""
-    told = [_learned(changed)] if changed.learned else []
-    told += [_probed(changed, one) for one in changed.probed]
-    told += [_moved(changed)] if changed.moved else []
-    if changed.heads and len(changed.heads) > 1:
-        told.append(_heads(changed))
-    told += _suites(changed) if changed.answers and len(changed.answers) > 1 else []
-    told += [_surprise(changed)] if changed.surprise and len(changed.surprise) > 1 else []
-    return [text for text in [*told, *changed.notes] if text]
+def sentences(changed: Changed) -> dict[str, str]:
+    """A text for each part that was asked for, by the title it has on the page."""
+    told = {"The task": _learned(changed)} if changed.learned else {}
+    told |= {f"What probes of {one.name} say": _probed(changed, one) for one in changed.probed}
+    told |= {"How far states moved": _moved(changed)} if changed.moved else {}
+    told |= {"Heads": _heads(changed)} if len(changed.heads) > 1 else {}
+    behaviour = _suites(changed) if changed.suites and len(changed.answers) > 1 else []
+    behaviour += [_surprise(changed)] if len(changed.surprise) > 1 else []
+    told["Behaviour"] = " ".join([*behaviour, *changed.notes])
+    return {title: text for title, text in told.items() if text}
 
 
 def spell(row: Measurement | None, places: int = 3) -> str:
@@ -164,14 +164,14 @@ def _heads(changed: Changed) -> str:
         text = f"{CALLED[control]}: of {len(same)} heads chosen before, {fewer} follow their relation less; the best "
         text += f"head chosen anew follows it less in {worse}"
         falls = [row for row in same if row.value is not None]
-        if falls:
-            worst = min(falls, key=lambda row: row.value or 0.0)
+        worst = min(falls, key=lambda row: row.value or 0.0, default=None)
+        if worst is not None and worst.value:
             relation = (
                 worst.group.split(", head=")[0].replace("relation=", "").replace("direction=", "from the ")
             )
             text += f" (largest change: {relation}, {tested(worst)})"
         parts.append(text)
-    return "Heads. " + ". ".join(parts) + "."
+    return ". ".join(parts) + "."
 
 
 def _suites(changed: Changed) -> list[str]:

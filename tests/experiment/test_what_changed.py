@@ -109,7 +109,9 @@ def test_the_sentence_tells_where_what_happened(turned_and_erased: Changed) -> N
 
 def test_pictures_hold_the_paired_change_and_name_the_control(turned_and_erased: Changed) -> None:
     panels = {panel.name.rsplit("changed-", 1)[1]: panel for panel in turned_and_erased.panels}
-    assert list(panels) == ["summary", "verdicts", "upos", "upos-change", "drift", "cka"]
+    assert list(panels) == [
+        "what-probes-of-upos-say-told", "upos", "upos-change", "verdicts", "how-far-states-moved-told", "drift", "cka",
+    ]  # fmt: skip
     change = panels["upos-change"]
     assert [one["name"] for one in change.labels["series"]] == [
         "fitted anew", "old probe", "shuffled labels: fitted anew", "shuffled labels: old probe",
