@@ -214,3 +214,16 @@ def test_encoder_decoders_are_listed() -> None:
     assert {kind for kind in KINDS if load_head(tiny_lm(kind)).kind == "encoder-decoder"} == set(
         ENCODER_DECODERS
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes"),
+    [("gpt2", []), ("llama", [(420, 32)]), ("bert", [(32,), (32,), (32,), (260,), (32, 32)])],
+)
+def test_parameters_of_the_head_alone_are_those_not_tied_to_the_model(
+    kind: str, shapes: list[tuple[int, ...]]
+) -> None:
+    """GPT-2 is tied whole; Llama has a map of its own; of BERT all but the map are the head's, its bias too."""
+    found = load_head(tiny_lm(kind)).parameters_of_its_own()
+    assert sorted(tuple(p.shape) for p in found) == sorted(shapes)
+    assert not any(p.requires_grad for p in found)
