@@ -19,8 +19,9 @@ def result(dev: Any, gold: Any, **changed: Any) -> CellResult:
     right = np.array(gold, np.int32)
     settled: dict[str, Any] = {
         "name": "full, seed 0", "strategy": "full", "family": "fine-tuning", "purpose": "run",
-        "settings": {"rate": 1e-3}, "trial": 0, "seed": 0, "fraction": 1.0, "model": "m", "dev": outputs, "test": outputs, "gold_dev": right,
-        "gold_test": right, "history": ({"epoch": 1, "loss": 0.5},), "bill": Bill(alone=True, cpu_train=3.0),
+        "settings": {"rate": 1e-3}, "trial": 0, "seed": 0, "fraction": 1.0, "model": "m", "dev": outputs,
+        "test": outputs, "gold_dev": right, "gold_test": right, "history": ({"epoch": 1, "loss": 0.5},),
+        "bill": Bill(alone=True, cpu_train=3.0),
     }  # fmt: skip
     return CellResult(**settled | changed)
 
