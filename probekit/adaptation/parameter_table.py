@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sklearn.utils.validation import check_is_fitted
 
 from probekit.adaptation.live import Live
-from probekit.adaptation.strategies.layout import find_layout
+from probekit.adaptation.strategies.layout import Layout, find_layout
+from probekit.errors import ModelError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,8 +19,9 @@ def parameter_table(adapted: Any) -> pd.DataFrame:
     """How many parameters each part of a fitted `FineTune` (or of a live model) has, and how many are trained.
 
     Parts are ``front`` (what a strategy puts in front of the text), ``below`` the blocks (embeddings), ``block 1``
-    ..., ``above`` them (a final norm), ``head`` and ``all``; what is inserted into a block counts there. Columns:
-    part, parameters, trained, share (trained of the part's). Raises NotFittedError.
+    ..., ``above`` them (a final norm), ``head`` and ``all``; what is inserted into a block counts there. Blocks that
+    share their weights cannot be told apart: ``block 1`` is then the whole model. Columns: part, parameters, trained,
+    share (trained of the part's). Raises NotFittedError.
 
     >>> clf = pk.FineTune("demo:minilm", strategy="pfeiffer", epochs=1).fit(["keys rust", "a dog barks"], [0, 1])
     >>> table = pk.parameter_table(clf).set_index("part")
@@ -31,7 +33,10 @@ def parameter_table(adapted: Any) -> pd.DataFrame:
     if not isinstance(adapted, Live):
         check_is_fitted(adapted, "live_")
     live: Live = getattr(adapted, "live_", adapted)
-    layout = find_layout(live)
+    try:
+        layout = find_layout(live)
+    except ModelError:
+        layout = Layout((live.model.module,), (), ())
     part = dict.fromkeys((id(p) for p in live.body.parameters()), "front")
     part |= dict.fromkeys((id(p) for p in live.model.module.parameters()), "below")
     for number, block in enumerate(layout.blocks, 1):

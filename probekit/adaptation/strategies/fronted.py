@@ -83,7 +83,11 @@ class FrontTuning(PeftTuning):
                 raise self.impossible(live, self.reason) from problem
         if not acts:
             live.body = body
-            raise self.impossible(live, self.reason)
+            raise self.impossible(
+                live,
+                "not all of what stands in front reaches the text: attention does not look there, or not so far "
+                "back; 'lora' needs no place",
+            )
         if room is not None:
             live.model = dataclasses.replace(live.model, max_pieces=room - pieces)
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from probekit.adaptation.live import Live
-from probekit.errors import ConfigError
+from probekit.errors import ConfigError, ModelError
 from probekit.models.hooks.sites import find_place
 
 
@@ -54,7 +54,14 @@ def find_blocks(live: Live) -> tuple[nn.Module, ...]:
     """The blocks of the stack that is read, from low to high. Raises ModelError where they cannot be seen."""
     stack = live.model.stacks[0]
     layers = [f"{stack.prefix}{number}" for number in range(1, stack.blocks + 1)]
-    return tuple(find_place(live.model, layer, "hidden").module for layer in layers)
+    try:
+        return tuple(find_place(live.model, layer, "hidden").module for layer in layers)
+    except ModelError as problem:
+        raise ModelError(
+            f"{live.model.name}: a strategy that goes by blocks is impossible for this model (family "
+            f"{live.model.family!r}): its blocks cannot be seen one by one, as where they share their weights; take "
+            "'full', 'bitfit' or 'lora'"
+        ) from problem
 
 
 def _reached(state: torch.Tensor, parameters: list[nn.Parameter]) -> list[bool]:

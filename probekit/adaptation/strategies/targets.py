@@ -7,6 +7,7 @@ from transformers.pytorch_utils import Conv1D
 
 from probekit.adaptation.live import Live
 from probekit.adaptation.strategies.layout import find_blocks
+from probekit.errors import ModelError
 
 QUERY = ("query", "q_proj", "q_lin", "q", "query_proj")
 KEY = ("key", "k_proj", "k_lin", "k", "key_proj")
@@ -16,10 +17,17 @@ FUSED = ("c_attn", "query_key_value", "Wqkv", "qkv_proj", "qkv", "in_proj", "q_a
 
 
 def attention_maps(live: Live, *kinds: tuple[str, ...]) -> list[str]:
-    """The full names of the maps of those kinds in every block, or of the fused ones; empty where none is known."""
+    """The full names of the maps of those kinds in every block, or of the fused ones; empty where none is known.
+
+    Where blocks share their weights, the maps are those of the whole body.
+    """
+    try:
+        blocks = find_blocks(live)
+    except ModelError:
+        blocks = (live.body,)
     names = {id(module): name for name, module in live.body.named_modules()}
     found: list[str] = []
-    for block in find_blocks(live):
+    for block in blocks:
         leaves = [
             (name.rpartition(".")[2], module)
             for name, module in block.named_modules()

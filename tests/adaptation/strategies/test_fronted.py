@@ -129,7 +129,7 @@ def test_what_does_not_act_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     live = make_live("bert")
     body = live.body
     with pytest.raises(
-        ModelError, match=r"'prompt' is impossible for this model \(family 'bert'\): it reads piece"
+        ModelError, match=r"'prompt' is impossible for this model \(family 'bert'\): not all of what stands"
     ):
         Prompt({"pieces": 2}).prepare(live)
     assert live.body is body

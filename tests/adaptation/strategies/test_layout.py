@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import AlbertConfig, AlbertModel
 
+from probekit.adaptation.live import Live
+from probekit.adaptation.parameter_table import parameter_table
 from probekit.adaptation.strategies.layout import drawing, find_layout
+from probekit.adaptation.strategy import STRATEGIES, make_tuning
+from probekit.errors import ModelError
+from probekit.models.load import assemble
 from tests.adaptation.strategies.steps import make_live
+from tests.tiny_models import tiny_model
 
 ABOVE = {
     "bert": set(),
@@ -46,3 +53,21 @@ def test_drawing_leaves_the_global_state_alone() -> None:
     with drawing(live):
         assert torch.equal(torch.rand(3), first)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_blocks_that_share_their_weights_cannot_be_told_apart() -> None:
+    config = AlbertConfig(
+        vocab_size=300, embedding_size=16, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=64,
+    )  # fmt: skip
+    module, tokenizer = AlbertModel(config, add_pooling_layer=False), tiny_model("bert").tokenizer
+    model = assemble(module, tokenizer, name="shared", revision="", kind="random", start=None)
+    for strategy in ("top-k", "gradual", "reinit"):
+        with pytest.raises(ModelError, match="by blocks is impossible for this model"):
+            make_tuning(STRATEGIES[strategy], {}).prepare(Live(model, 2))
+    live = Live(model, 2)
+    make_tuning(STRATEGIES["lora"], {}).prepare(live)
+    trained = [name for name, p in live.body.named_parameters() if p.requires_grad]
+    assert len(trained) == 4
+    assert all("attention" in name and ("query" in name or "value" in name) for name in trained)
+    assert int(parameter_table(live).set_index("part").trained["all"]) == 2 * (8 * 32 * 2) + 66
