@@ -44,7 +44,7 @@ def adapt(
     if "checkpoint" in known:
         own["checkpoint"] = folder.with_name(f"{folder.name}.checkpoint")
     classifier: Any = FineTune(ref, strategy, options=settings or None, seed=seed, **own)
-    classifier.fit(*given.part("train"))
+    classifier.fit(*given.part("train"), progress=progress)
     texts, _ = problem.part("test")
     said = classifier.predict(texts)
     flat = np.concatenate([np.asarray(one) for one in said]) if problem.unit == "word" else np.asarray(said)

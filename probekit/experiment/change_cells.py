@@ -17,6 +17,7 @@ from probekit.experiment.corpora import read_once
 from probekit.experiment.opened import opened
 from probekit.experiment.plan import CorpusPlan, ModelPlan
 from probekit.experiment.plan_change import ChangePlan
+from probekit.glossary import Progress, silent
 from probekit.results.bundle import load_bundle, save_bundle
 
 if TYPE_CHECKING:
@@ -88,11 +89,11 @@ class ChangeCell:
         return [Answers.load(f"{self.stem}.suite-{number}") for number in range(n)]
 
 
-def do_change_cell(cell: ChangeCell) -> Ended:
+def do_change_cell(cell: ChangeCell, progress: Progress = silent) -> Ended:
     """Do one cell and write its files; a user's error becomes the reason of the failure."""
     try:
         begun = time.perf_counter()
-        arrays, words = PARTS[cell.part](cell)
+        arrays, words = PARTS[cell.part](cell, progress)
         save_bundle(cell.stem, arrays, {**words, "seconds": time.perf_counter() - begun})
     except ProbekitError as problem:
         return Ended(cell, str(problem), problem)
@@ -133,7 +134,7 @@ def _corpus(cell: ChangeCell) -> Corpus:
 Found = tuple[dict[str, Array], dict[str, Any]]
 
 
-def _adapt(cell: ChangeCell) -> Found:
+def _adapt(cell: ChangeCell, progress: Progress) -> Found:
     from probekit.adaptation.problem import AdaptProblem
     from probekit.experiment.change_adapt import adapt
     from probekit.models.ref import ModelRef
@@ -155,6 +156,7 @@ def _adapt(cell: ChangeCell) -> Found:
         options=cell.analysis.options,
         seed=cell.version.seed or 0,
         shuffled=bool(cell.version.control),
+        progress=progress,
     )
 
 
@@ -164,7 +166,7 @@ def _states(place: str) -> Activations:
     return Activations.open(place)
 
 
-def _probe(cell: ChangeCell) -> Found:
+def _probe(cell: ChangeCell, progress: Progress) -> Found:
     """Before: a probe, kept for later versions. After: that probe asked again, and one fitted anew."""
     from probekit.estimators.save import load_probe, save_probe
     from probekit.experiment.change_probes import ask_test, fit_probe
@@ -180,25 +182,30 @@ def _probe(cell: ChangeCell) -> Found:
     return arrays, {"strength": strength}
 
 
-def _drift(cell: ChangeCell) -> Found:
+def _drift(cell: ChangeCell, progress: Progress) -> Found:
     from probekit.experiment.change_states import moved_between
 
     moved = moved_between(_states(cell.before), _states(cell.entry), cell.layers, max_rows=cell.analysis.rows)
     return moved.arrays(), moved.words()
 
 
-def _heads(cell: ChangeCell) -> Found:
+def _heads(cell: ChangeCell, progress: Progress) -> Found:
     from probekit.experiment.change_heads import head_hits
 
     given = cell.analysis
     held = opened(cell.model, cell.folder, given.bos, given.pll)
     found = head_hits(
-        held.model, _corpus(cell), given.relations, given.directions, text_form=cell.corpus.text_form
+        held.model,
+        _corpus(cell),
+        given.relations,
+        given.directions,
+        text_form=cell.corpus.text_form,
+        progress=progress,
     )
     return found.arrays(), found.words()
 
 
-def _judge(cell: ChangeCell) -> Found:
+def _judge(cell: ChangeCell, progress: Progress) -> Found:
     held = opened(cell.model, cell.folder, cell.analysis.bos, cell.analysis.pll)
     answers = held.judge(cell.analysis.chosen, ())
     for number, one in enumerate(answers):
@@ -206,7 +213,7 @@ def _judge(cell: ChangeCell) -> Found:
     return {}, {"n_answers": len(answers)}
 
 
-def _perplexity(cell: ChangeCell) -> Found:
+def _perplexity(cell: ChangeCell, progress: Progress) -> Found:
     """Bits of each of some test sentences."""
     from probekit.behavior.perplexity import perplexity
 
@@ -216,7 +223,7 @@ def _perplexity(cell: ChangeCell) -> Found:
     return arrays, {"pseudo": found.pseudo, "rule": found.rule, "ids": found.ids}
 
 
-PARTS: dict[str, Callable[[ChangeCell], Found]] = {
+PARTS: dict[str, Callable[[ChangeCell, Progress], Found]] = {
     "adapt": _adapt,
     "probe": _probe,
     "drift": _drift,

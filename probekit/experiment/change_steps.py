@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from probekit.errors import ConfigError, ModelError, ProbekitError
@@ -304,7 +305,8 @@ class _Changing:
 
     def fit(self, cells: Sequence[ChangeCell], stage: str, needed: Any = lambda cell: False) -> None:
         self.found.setdefault("all", []).extend(cells)
-        self.work.do_cells(stage, cells, do_change_cell, needed=needed)
+        do = do_change_cell if self.work.jobs != 1 else partial(do_change_cell, progress=self.work.progress)
+        self.work.do_cells(stage, cells, do, needed=needed)
 
     def assemble(self, adapted: Sequence[Version], titled: bool) -> None:
         """Rows and pictures from what lies in files."""

@@ -232,6 +232,8 @@ def _seeds(plan: Plan) -> dict[str, Any]:
     for adapting in plan.adaptations[:1]:
         most = max(adapting.seeds_for(name) for name in adapting.strategies)
         seeds |= {"adaptation": list(range(most))}
+    for changing in plan.changes[:1]:
+        seeds |= {"adapt": list(changing.seeds)}
     for analysis in plan.probes[:1]:
         first = analysis.seeds.twin
         seeds |= {
