@@ -213,7 +213,7 @@ STRATEGIES: dict[str, Strategy] = {
             family="fine-tuning",
             home="probekit.adaptation.strategies.ia3",
             told="factors on keys, values and neurons are trained",
-            defaults={"rate": 3e-3, "epochs": 3},
+            defaults={"rate": 3e-3, "epochs": 3, "weight_decay": 0.0},  # decay would pull factors to 0
             trials=({"rate": 3e-3}, {"rate": 1e-2}),
         ),
         Strategy(
