@@ -29,10 +29,10 @@ from probekit.models.ref import ModelRef
 class FeatureExtract(BaseEstimator):  # type: ignore[misc]
     """A head on the stored states of a frozen Transformer.
 
-    `model` is a name, a folder or a `ModelRef`; it is loaded only when a text is met that the `store` has not. `strategy`
+    `model` is a name, a folder or a `ModelRef`; loaded only when a text is met that the `store` has not. `strategy`
     says what stands on the states, `options` are its own. `pool` makes one vector of a text
     (``mean``, ``cls``, ``last``, ``max``, or two joined: ``mean+cls``) or of a word (``mean``, ``first``, ``last``,
-    ``max``); ``auto`` is the mean. A pair is [u, v, |u-v|, u*v]. `target`: ``classes``, ``number``, or ``auto``: floats
+    ``max``); ``auto``: mean. A pair is [u, v, |u-v|, u*v]. `target`: ``classes``, ``number``, or ``auto``: floats
     are numbers. `class_weight` is None, ``balanced`` or a mapping. `seed` draws what a strategy draws.
     Dev examples, where given, say when training stops, and which layers are taken.
 

@@ -34,7 +34,9 @@ class Source:
     @cached_property
     def there(self) -> NDArray[np.bool_]:
         """Which units have a row, bool[n]."""
-        found: NDArray[np.bool_] = np.stack([rows >= 0 for _, rows in self.parts]).any(axis=0)
+        found = np.zeros(len(self), bool)
+        for _, rows in self.parts:
+            found |= rows >= 0
         return found
 
     def vectors(self, layer: str, which: NDArray[Any] | None = None) -> NDArray[np.float32]:
@@ -135,7 +137,10 @@ class Features:
             there = [np.bincount(self.words[0].units, minlength=self.n_units) > 0]
         else:
             there = [np.diff(rows.start) > 0 for rows in self.words]
-        return ~np.stack(there).all(axis=0)
+        missing = np.zeros(self.n_units, bool)
+        for one in there:
+            missing |= ~one
+        return missing
 
     def take(self, which: NDArray[Any]) -> Features:
         """The vectors of some units, by number; for features without words."""

@@ -18,11 +18,14 @@ from probekit.adaptation.features import Features, Source, WordRows
 from probekit.adaptation.known_texts import Held, KnownTexts, reader_identity
 from probekit.data.corpus import Corpus
 from probekit.data.sentence import Sentence
-from probekit.errors import ModelError
+from probekit.errors import DataError, ModelError
 from probekit.glossary import Progress, silent
 from probekit.models.align import REASONS, encode
 from probekit.models.model import Model
 from probekit.models.ref import ModelRef
+
+FILLER = "a"
+"""A text that every model can read."""
 
 
 class Reader:
@@ -142,13 +145,24 @@ class Reader:
     ) -> tuple[Activations, NDArray[np.bool_]]:
         """Read texts with the model; their entry, and which of them were cut."""
         make: Any = Sentence.from_text if form == "surface" else Sentence.from_words
-        sentences = [make(f"e{number}", text) for number, text in enumerate(texts)]
-        corpus = Corpus(sentences, "examples", text_form=form)
+        try:
+            return self._extracted([make(f"e{number}", text) for number, text in enumerate(texts)], unit, pool, form,
+                                   progress)  # fmt: skip
+        except DataError:  # none of them has a piece: beside a text that has, they are merely left out
+            filled = [*texts, FILLER if form == "surface" else (FILLER,)]
+            acts, cut = self._extracted([make(f"e{number}", text) for number, text in enumerate(filled)], unit, pool,
+                                        form, progress)  # fmt: skip
+            return acts, cut[:-1]
+
+    def _extracted(
+        self, sentences: list[Sentence], unit: str, pool: str, form: str, progress: Progress
+    ) -> tuple[Activations, NDArray[np.bool_]]:
+        corpus = Corpus(sentences, "examples", text_form="surface" if form == "surface" else "words")
         encoding = encode(self.model, corpus.sentences, text_form=corpus.text_form)
         gone = encoding.word_sentence[encoding.word_reason == REASONS.index("truncated")]
         plan = plan_extraction(self.model, corpus, Options(unit=unit, pool=pool), encoding=encoding)
         acts = run_extraction(plan, self.model, corpus, store=self.store, progress=progress)
-        return acts, np.bincount(gone, minlength=len(texts)) > 0
+        return acts, np.bincount(gone, minlength=len(sentences)) > 0
 
     def _check(self, fingerprint: str) -> None:
         if self.fingerprint not in ("", fingerprint):

@@ -102,8 +102,10 @@ def solve_mix(
     y = np.asarray(y)
     if y.shape != (layers.n,):
         raise DataError(f"labels must be one per row, [{layers.n}]; got shape {y.shape}")
-    train, held = (np.arange(layers.n), None) if dev is not None else hold_out(
-        layers.n, validation_fraction, seed)  # fmt: skip
+    if dev is None:
+        train, held = hold_out(layers.n, validation_fraction, seed)
+    else:
+        train, held = np.arange(layers.n), np.arange(dev.n)
     shift, scale = _moments(layers, train)
     target = (0.0, 1.0)
     if not n_classes:
@@ -120,9 +122,7 @@ def solve_mix(
     rng = np.random.default_rng([seed, 2])
     best, kept, history = Best(patience), net.copy(), []
     whole = _Windows(layers, train, shift, scale)
-    others = _Windows(
-        layers if dev is None else dev, np.arange(dev.n) if dev is not None else held, shift, scale
-    )  # type: ignore[arg-type]
+    others = _Windows(layers if dev is None else dev, held, shift, scale)
     for epoch in range(1, max_epochs + 1):
         begun, total = time.process_time(), 0.0
         for rows, block in whole.shuffled(rng):

@@ -51,7 +51,7 @@ class NeighbourHead(PlainHead):
         near = NearestNeighbors(n_neighbors=k, metric=self.metric, algorithm="brute").fit(self.vectors)
         found = self.y[near.kneighbors(features.vectors(self.used), return_distance=False)]
         if not self.n_classes:
-            return found.mean(axis=1, keepdims=True).astype(np.float32)
+            return np.asarray(found.mean(axis=1, keepdims=True), np.float32)
         votes = np.zeros((len(found), self.n_classes))
         np.add.at(votes, (np.arange(len(found))[:, None], found), 1.0)
         return np.log((votes + 1.0 / self.n_classes) / (k + 1.0)).astype(np.float32)

@@ -93,7 +93,8 @@ class ScalarMixHead(PlainHead):
     def restore(self, arrays: Mapping[str, NDArray[Any]], words: Mapping[str, Any]) -> None:
         """Become what `state` told."""
         self.names, self.numeric = tuple(words["layers"]), words["numeric"]
-        self.solution = MixSolution(**{name: arrays[name] for name in ARRAYS}, **words["mix"], history=())
+        told: dict[str, Any] = {**{name: arrays[name] for name in ARRAYS}, **words["mix"]}
+        self.solution = MixSolution(**told, history=())
         self._count()
 
 

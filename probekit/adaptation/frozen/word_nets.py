@@ -35,7 +35,7 @@ class Words:
     def padded(self, states: Tensor | None = None) -> Tensor:
         """States [texts, longest, dim], 0 behind the end of a text."""
         own = self.states if states is None else states
-        return nn.utils.rnn.pad_sequence(list(own.split(self.lengths.tolist())), batch_first=True)
+        return nn.utils.rnn.pad_sequence(list(torch.split(own, self.lengths.tolist())), batch_first=True)
 
 
 class WordNet(nn.Module):
@@ -55,6 +55,9 @@ class WordNet(nn.Module):
 
 class Tagger(nn.Module):
     """A net over words and a linear layer: on words, on texts, or on pairs of texts as [u, v, |u-v|, u*v]."""
+
+    shift: Tensor
+    scale: Tensor
 
     def __init__(
         self, net: WordNet, dim: int, sides: int, outputs: int, *, labelled: bool, dropout: float
@@ -265,7 +268,7 @@ class _Texts:
     ) -> Iterator[tuple[list[Words], NDArray[Any]]]:
         """Batches of texts of near lengths, shuffled with a generator, with the numbers of their units."""
         order = texts if rng is None else rng.permutation(texts)
-        lengths = sum(np.diff(rows.start) for rows in self.rows)
+        lengths = np.sum([np.diff(rows.start) for rows in self.rows], axis=0)
         for begin in range(0, len(order), size * WINDOW):
             window = order[begin : begin + size * WINDOW]
             window = window[np.argsort(-lengths[window], kind="stable")]
