@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from probekit.adaptation.cell import CellResult
-from probekit.adaptation.comparison_costs import cost_table
+from probekit.adaptation.comparison_costs import cost_tables
 from probekit.adaptation.comparison_judged import Judged, constant_scores, judge_arms
 from probekit.adaptation.comparison_pairs import Difference, against_majority, differences
 from probekit.adaptation.comparison_rows import Rows
@@ -144,7 +144,7 @@ class Comparison:
             score_table(whole, constant, ground, name),
             strip(whole, constant, ground, name),
             difference_forest(whole, self._of(self.differences), ground, name),
-            cost_table(whole, name, ground.task),
+            *cost_tables(whole, name, ground.task),
             *pareto_panels(whole, constant, ground, name),
             learning_curve(self._judged, ground, name),
             metric_table(whole, ground, name),

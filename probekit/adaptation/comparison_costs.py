@@ -7,7 +7,7 @@ from typing import Any
 
 from probekit.adaptation.bill import Bill
 from probekit.adaptation.comparison_judged import Judged
-from probekit.results.formats import NOTHING, format_count, format_seconds
+from probekit.results.formats import NOTHING, begin_large, format_count, format_seconds
 from probekit.results.measurement import Measurement
 from probekit.results.panel import Panel
 
@@ -65,37 +65,53 @@ def beside(bill: Bill) -> str:
     return f"alone={'yes' if bill.alone else 'no'}, other_work={known}"
 
 
-def cost_table(judged: Sequence[Judged], name: str, task: str) -> Panel:
-    """What each strategy cost: time, memory, what is kept for one more task."""
-    lines: list[list[Any]] = []
+def cost_tables(judged: Sequence[Judged], name: str, task: str) -> list[Panel]:
+    """What each strategy took in time, and what in memory, parameters, bytes and arithmetic."""
+    billed = [(one.name, bill) for one in judged if (bill := one.arm.bill) is not None]
+    if not billed:
+        return []
     told: dict[str, list[str]] = {}
-    for one in judged:
-        bill = one.arm.bill
-        if bill is None:
-            lines.append([one.name, *[None] * 9])
-            continue
-        told.setdefault(_caution(bill), []).append(one.name)
-        lines.append([
-            one.name, bill.cpu_train, bill.cpu_read_train, bill.cpu_predict_1000, bill.wall_train, tuning_told(bill),
-            _megabytes(bill.peak_mb), bill.trainable, bytes_told(bill.stored_bytes), flops_told(bill.flops_train),
-        ])  # fmt: skip
-    columns = ["strategy", "CPU to train", "CPU to read texts", "CPU per 1,000 predicted", "wall to train",
-               "CPU to tune", "peak memory", "trained parameters", "kept per task", "FLOPs to train"]  # fmt: skip
-    formats = ["text", "seconds", "seconds", "seconds", "seconds", "text", "text", "int", "text", "text"]
+    for strategy, bill in billed:
+        told.setdefault(_caution(bill), []).append(strategy)
     note = " ".join(
-        f"{caution[0].upper()}{caution[1:]} ({', '.join(names)})." if len(told) > 1
-        else f"{caution[0].upper()}{caution[1:]}."
+        begin_large(caution) + (f" ({', '.join(names)})." if len(told) > 1 else ".")
         for caution, names in told.items()
-    )  # fmt: skip
-    caption = (
-        "CPU seconds of one run with the settings chosen, one thread, the loading of the model included; wall time"
-        " beside them. A frozen model reads a text once for all tasks: that is told apart, and is part of the"
-        f" prediction of 1,000 new texts. FLOPs are estimates. {note or 'No run was billed.'}"
     )
-    return Panel(
-        "table", f"{name}-costs", f"{task}: what each strategy costs", caption,
-        labels={"columns": columns, "rows": lines, "formats": formats},
-    )  # fmt: skip
+    times: list[list[Any]] = [
+        [
+            strategy,
+            bill.cpu_train,
+            bill.cpu_read_train,
+            bill.cpu_predict_1000,
+            bill.wall_train,
+            tuning_told(bill),
+        ]
+        for strategy, bill in billed
+    ]
+    sizes: list[list[Any]] = [
+        [strategy, _megabytes(bill.peak_mb), bill.trainable, bill.stored, bytes_told(bill.stored_bytes),
+         flops_told(bill.flops_train), flops_told(bill.flops_predict)]
+        for strategy, bill in billed
+    ]  # fmt: skip
+    time = {
+        "columns": ["strategy", "CPU to train", "CPU to read texts", "CPU per 1,000 predicted", "wall to train",
+                    "CPU to tune"],
+        "rows": times, "formats": ["text", "seconds", "seconds", "seconds", "seconds", "text"],
+    }  # fmt: skip
+    size = {
+        "columns": ["strategy", "peak memory", "trained parameters", "kept parameters", "one more task on disk",
+                    "FLOPs to train", "FLOPs per prediction"],
+        "rows": sizes, "formats": ["text", "text", "int", "int", "text", "text", "text"],
+    }  # fmt: skip
+    spent = (
+        "One run with the settings chosen, one thread, the loading of the model included. A frozen model reads a text"
+        f" once for all tasks: that is told apart, and is part of the prediction of 1,000 new texts. {note}"
+    )
+    kept = "Most anonymous memory of the process; parameters trained, and kept for this task; FLOPs are estimates."
+    return [
+        Panel("table", f"{name}-times", f"{task}: time of each strategy", spent, labels=time),
+        Panel("table", f"{name}-sizes", f"{task}: memory, size and arithmetic", kept, labels=size),
+    ]
 
 
 def _caution(bill: Bill) -> str:

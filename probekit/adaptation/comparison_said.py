@@ -12,6 +12,7 @@ from probekit.adaptation.comparison_runs import Ground
 from probekit.adaptation.comparison_scores import Scores
 from probekit.maths.pareto import pareto_front
 from probekit.results.formats import (
+    begin_large,
     format_count,
     format_interval,
     format_p,
@@ -52,8 +53,8 @@ def verdict_of(
     task, metric and units.
     """
     what = METRICS[ground.metric]
-    where = (
-        where or f"{ground.task}, {what}, {format_count(len(ground.gold['test']))} test {ground.shown_unit}s"
+    where = where or (
+        f"{begin_large(ground.task)} ({what}, {format_count(len(ground.gold['test']))} test {ground.shown_unit}s)"
     )
     best = best_on_dev(judged, ground.metric)
     if best is None or best.test is None:
@@ -207,7 +208,7 @@ def _failure_lines(judged: Sequence[Judged], *, several: bool) -> list[str]:
     lines = []
     for one in judged:
         n = len(one.arm.runs)
-        share = f" on {100 * one.arm.fraction:g} % of the data" if several else ""
+        share = f" with {format_count(one.arm.n_train)} training examples" if several else ""
         if one.arm.failed:
             reasons = "; ".join(dict.fromkeys(run.failed for run in one.arm.failed))
             lines.append(

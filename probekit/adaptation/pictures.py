@@ -46,24 +46,20 @@ def score_table(judged: Sequence[Judged], constant: Scores, ground: Ground, name
                  f"{len(one.arm.degenerate)} degenerate" if one.arm.degenerate else ""]  # fmt: skip
         told = ", ".join(part for part in ended if part)
         if one.test is None or one.dev is None:
-            lines.append(
-                [one.name, None, NOTHING, NOTHING, NOTHING, None, told, setting_told(dict(one.arm.settings))]
-            )
+            lines.append([one.name, None, NOTHING, NOTHING, NOTHING, None, told])
             continue
         value, low, high = one.test.interval(metric)
         lines.append([
             one.name, _or_none(value), format_interval(low, high) or NOTHING,
             format_interval(*one.test.total(metric)[1:]) or NOTHING, format_score(one.test.sd(metric)),
-            _or_none(one.dev.value(metric)), told, setting_told(dict(one.arm.settings)),
+            _or_none(one.dev.value(metric)), told,
         ])  # fmt: skip
     value, low, high = constant.interval(metric)
     base = "mean of train" if ground.numeric else "majority class"
-    lines.append(
-        [base, _or_none(value), format_interval(low, high) or NOTHING, NOTHING, NOTHING, None, "", ""]
-    )
+    lines.append([base, _or_none(value), format_interval(low, high) or NOTHING, NOTHING, NOTHING, None, ""])
     columns = ["strategy", METRICS[metric], f"95% over {ground.shown_cluster}s", "95% over seeds too", "SD over seeds",
-               "on dev", "runs", "settings"]  # fmt: skip
-    formats = ["text", "score", "text", "text", "text", "score", "text", "text"]
+               "on dev", "runs"]  # fmt: skip
+    formats = ["text", "score", "text", "text", "text", "score", "text"]
     caption = (
         f"Test scores: means over seeds. The first interval is of resampled {ground.shown_cluster}s, the second of"
         " resampled seeds as well. Settings were chosen on dev."
@@ -106,19 +102,23 @@ def metric_table(judged: Sequence[Judged], ground: Ground, name: str) -> Panel |
 
 
 def tried_table(judged: Sequence[Judged], ground: Ground, name: str) -> Panel | None:
-    """Which settings were tried on dev, and which were chosen."""
-    lines = [
-        [one.name, told, _or_none(value), "chosen" if chosen else ("failed" if np.isnan(value) else "")]
-        for one in judged
-        for told, value, chosen in one.trials
-    ]
+    """Which settings were tried on dev, and which the runs have."""
+    lines: list[list[Any]] = []
+    for one in judged:
+        own = setting_told(dict(one.arm.settings))
+        for told, value, chosen in one.trials:
+            ended = "chosen" if chosen else "failed" if np.isnan(value) else ""
+            lines.append([one.name, told, _or_none(value), ended])
+        if own not in [told for told, *_ in one.trials]:
+            lines.append([one.name, own, None, "not tuned" if not one.trials else "in the runs"])
     if not lines:
         return None
     caption = (
-        f"The {METRICS[ground.metric]} of each trial on dev; the runs have the settings that were chosen."
+        f"The {METRICS[ground.metric]} of each trial on dev; the runs have the settings that were chosen, or those of"
+        " the strategy where nothing was tuned."
     )
     return Panel(
-        "table", f"{name}-tried", f"{ground.task}: settings tried", caption,
+        "table", f"{name}-tried", f"{ground.task}: settings", caption,
         labels={"columns": ["strategy", "settings", "on dev", ""], "rows": lines,
                 "formats": ["text", "text", "score", "text"]},
     )  # fmt: skip

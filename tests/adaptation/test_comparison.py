@@ -227,7 +227,7 @@ def test_bills_become_rows_fronts_and_words() -> None:
     )
     assert find(found, method="lora", metric="bytes_per_task").value == 300_000
     assert sum(panel.kind == "pareto" for panel in found.panels) == 2
-    table = next(panel for panel in found.panels if panel.name.endswith("costs"))
+    table = next(panel for panel in found.panels if panel.name.endswith("times"))
     assert "no other work ran" in table.caption
     assert "On the front" in found.summary
     assert not [row for row in BOTH.rows if row.metric == "cpu_seconds_train" and row.value is not None]
@@ -277,6 +277,28 @@ def test_numbers_have_their_metrics_and_a_baseline_without_correlation() -> None
     assert not [row for row in found.rows if row.metric in ("ece", "f1")]
     with pytest.raises(ConfigError, match="no confusion matrix"):
         found.confusion("full")
+
+
+def test_a_task_judged_by_mcc_is_decided_by_mcc() -> None:
+    # everything of the largest class: not the worst accuracy, and no correlation at all
+    given = problem(metric="mcc")
+    own = {
+        split: np.full((len(given.units_of(split)), 6), np.log(0.1), np.float32) for split in ("dev", "test")
+    }
+    for outputs in own.values():
+        outputs[:, 1] = np.log(0.5)
+    found = compared(
+        [*runs(given, "full", 0.5), *(result(given, "lora", seed, **own) for seed in range(3))], given
+    )
+    assert found.rows[0].metric == "mcc"
+    assert found.verdict.startswith(
+        "Questions (Matthews correlation, 200 test sentences): best on dev is full"
+    )
+    assert find(found, method="lora", metric="mcc", group=TASK, split="test").value == 0.0
+    assert find(found, control="majority", metric="mcc").value == 0.0
+    (one,) = [one for one in found.differences if one.metric == "mcc"]
+    assert one.shown
+    assert "Matthews correlation" in found.panels[1].labels["columns"]
 
 
 def test_panels_are_saved_and_tables_and_html_hold_the_verdict(tmp_path: Any) -> None:
