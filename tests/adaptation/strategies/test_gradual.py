@@ -98,7 +98,7 @@ def test_the_slanted_triangle_comes_with_it_and_can_be_switched_off() -> None:
     texts, labels = ["the cat", "a dog runs", "the keys", "dogs bark"], [0, 1, 0, 1]
 
     def fitted(**options: Any) -> Any:
-        clf = pk.FineTune(str(tiny_folder("bert")), "gradual", epochs=2, batch_size=1, rate=0.05, **options)
+        clf = pk.FineTune(str(tiny_folder("bert")), "gradual", epochs=1, batch_size=2, rate=0.05, **options)
         return clf.fit(texts, labels).predict_proba(texts)
 
     slanted = fitted()
