@@ -26,7 +26,8 @@ from probekit.errors import ConfigError, StoreError
 from probekit.results.files import checksum, load_arrays, read_json, save_arrays, write_json
 
 STATE = "state.json"
-ARRAYS = "state-*.safetensors"
+LEFT_BEHIND = ("state-*.safetensors", f".{'[0-9a-f]' * 16}.tmp")
+"""Older states, and halves of files that a killed process was writing."""
 
 
 @dataclass
@@ -158,7 +159,7 @@ class Keeper:
             self.folder.rmdir()
 
     def _remove(self, *, but: Path | None) -> None:
-        for other in self.folder.glob(ARRAYS):
+        for other in [path for pattern in LEFT_BEHIND for path in self.folder.glob(pattern)]:
             if other != but:
                 with suppress(OSError):
                     other.unlink()

@@ -119,11 +119,11 @@ class _Run:
     def history(self) -> list[dict[str, Any]]:
         """Go on from the checkpoint, or begin; to the last epoch, or until patience ends."""
         plan, done = self.plan, self.done
-        epochs = max(1, math.ceil(plan.epochs))
         rows = self.train.inputs.readable
         lengths = self.train.inputs.lengths[rows]
         per_epoch = math.ceil(math.ceil(len(lengths) / plan.batch_size) / plan.accumulate)
         steps = max(1, round(plan.epochs * per_epoch))
+        epochs = math.ceil(steps / per_epoch)
         if self.keeper is not None and (kept := self.keeper.read()) is not None:
             done = self.done = kept.progressed
             for epoch in range(done.epoch + done.begun):

@@ -128,6 +128,19 @@ def test_a_damaged_checkpoint_is_said(tmp_path: Path) -> None:
         fit(classifier(tmp_path))
 
 
+def test_half_a_file_that_a_killed_process_left_goes_too(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        fit(classifier(tmp_path / "state"), kill=8)
+    half = tmp_path / "state" / ".0123456789abcdef.tmp"
+    half.write_bytes(b"half")
+    fit(classifier(tmp_path / "state"))
+    assert not (tmp_path / "state").exists()
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "notes.tmp").write_text("mine")
+    fit(classifier(tmp_path / "state"))
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["notes.tmp"]
+
+
 def test_nothing_is_written_before_the_time_has_come(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path, 3600.0, {})
     assert not keeper.due()

@@ -176,6 +176,9 @@ def test_part_of_an_epoch() -> None:
     live, told = live_model(), []
     run_loop(live, PlainTuning(), labelled(live), None, plan(epochs=0.5), progress=lambda *a: told.append(a))
     assert told == [("fine-tuning", 1, 2), ("fine-tuning", 2, 2)]
+    # 3.3 steps are three, and no epoch is without a step
+    assert len(run_loop(live, PlainTuning(), labelled(live), None, plan(epochs=1.1))) == 1
+    assert len(run_loop(live, PlainTuning(), labelled(live), None, plan(epochs=1.2))) == 2
 
 
 def test_same_seed_same_bits_and_another_seed_others() -> None:
