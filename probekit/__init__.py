@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "Activations": "probekit.activations.activations",
+    "AdaptProblem": "probekit.adaptation.problem",
     "Corpus": "probekit.data.corpus",
     "Edit": "probekit.models.hooks.edit",
     "Eraser": "probekit.erasure.eraser",
@@ -65,6 +66,7 @@ _HOMES = {
     "cka": "probekit.maths.cka",
     "compare": "probekit.results.compare",
     "compare_maps": "probekit.attention.compare_maps",
+    "compare_strategies": "probekit.adaptation.compare",
     "dimension_importance": "probekit.erasure.dimension_importance",
     "edit": "probekit.models.hooks.edit",
     "edit_all": "probekit.models.hooks.edit",

@@ -52,6 +52,9 @@ def do_cell_here(cell: AdaptCell, *, isolated: bool = False) -> CellResult:
     if reason:
         spent = Bill(alone=False, cpu_train=meter.cpu, wall_train=meter.wall)
         result = replace(failed_result(cell, problem, reason, retry=retry), bill=spent)
+    if result.bill is not None:
+        beside = {name: getattr(meter, name) for name in ("busy_elsewhere", "load_before", "load_after")}
+        result = replace(result, bill=replace(result.bill, **beside))
     result.save(cell.stem)
     return result
 
@@ -146,9 +149,6 @@ def _done(cell: AdaptCell, strategy: Strategy, problem: AdaptProblem, isolated: 
         n_train=len(train),
         n_predicted=len(parts["test"][0]),
         peak_mb=memory.peak_mb,
-        busy_elsewhere=measured.fit.busy_elsewhere,
-        load_before=measured.fit.load_before,
-        load_after=measured.fit.load_after,
         trainable=sizes[0],
         stored=sizes[1],
         stored_bytes=sizes[2],
