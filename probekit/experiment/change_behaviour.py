@@ -88,10 +88,7 @@ def suite_rows(
             each = np.stack([right(one) for one in some])
             mean = each.mean(axis=0)
             row = ground.mean(base.row("accuracy", control=control, group="version=after", **fixed), mean)
-            rows += [
-                row,
-                *spread(base, row, some, np.nanmean(each, axis=1).tolist() if row.n else [0.0] * len(some)),
-            ]
+            rows += [row, *spread(base, row, some, means_of(each))]
             difference = base.row(
                 "accuracy_difference", control=control, group="version=after", reference=BEFORE, **fixed
             )
@@ -99,6 +96,16 @@ def suite_rows(
     for family in compared.values():
         rows += over_all(family)
     return rows
+
+
+def means_of(each: Array) -> list[float | None]:
+    """The mean of every line of float64 [seeds, units], NaN left out; None where nothing is left.
+
+    >>> from probekit.experiment.change_behaviour import means_of
+    >>> means_of(np.array([[1.0, np.nan], [np.nan, np.nan]]))
+    [1.0, None]
+    """
+    return [float(line[~np.isnan(line)].mean()) if (~np.isnan(line)).any() else None for line in each]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +141,7 @@ def surprise_rows(base: Base, surprise: Mapping[Version, Surprise]) -> list[Meas
         values = np.stack([each(surprise[one]) for one in some])
         row = base.row(name, control=control, group="version=after", **fixed)
         row = ground.mean(row, values.mean(axis=0))
-        rows += [row, *spread(base, row, some, np.nanmean(values, axis=1).tolist())]
+        rows += [row, *spread(base, row, some, means_of(values))]
         rows.append(perplexity([surprise[one] for one in some], row))
         difference = replace(row, metric=f"{name}_difference", reference=BEFORE)
         rows += ground.differences([difference], [(values.mean(axis=0), each(was))])

@@ -92,21 +92,21 @@ def over_all(rows: Sequence[Measurement]) -> list[Measurement]:
 
 
 def spread(
-    base: Base, row: Measurement, versions: Sequence[Version], values: Sequence[float]
+    base: Base, row: Measurement, versions: Sequence[Version], values: Sequence[float | None]
 ) -> list[Measurement]:
     """A row for each seed and one for their standard deviation; none where there is but one seed."""
     if len(versions) < 2:
         return []
+    none = "" if row.value is not None else row.reason
+    plain = replace(row, low=None, high=None, interval="")
     rows = [
-        replace(
-            row, value=value, low=None, high=None, interval="", reason="", seeds=(("adapt", one.seed or 0),)
-        )
+        replace(plain, value=value, reason=none, seeds=(("adapt", one.seed or 0),))
         for one, value in zip(versions, values, strict=True)
     ]
-    sd = float(np.std(values, ddof=1))
+    known = [value for value in values if value is not None]
+    sd = float(np.std(known, ddof=1)) if len(known) > 1 else None
     group = ", ".join(filter(None, [row.group, f"over={STANDARD}"]))
-    return [*rows, replace(row, metric=f"{row.metric}_sd", value=sd, low=None, high=None, interval="",
-                           reason="", group=group)]  # fmt: skip
+    return [*rows, replace(plain, metric=f"{row.metric}_sd", value=sd, reason=none, group=group)]
 
 
 def probe_rows(base: Base, probed: Sequence[ProbedTask], versions: Sequence[Version]) -> list[Measurement]:

@@ -229,11 +229,17 @@ class _Changing:
             self.cell("adapt", version, problem=str(stem), out=self.folder(version))
             for version in self.versions
         ]
-        first = self.versions[0]
+        only = self.versions[0] if len(self.analysis.seeds) == 1 else None
         self.fit(
-            cells, f"adapting ({self.label})", needed=lambda cell: getattr(cell, "version", None) == first
+            cells, f"adapting ({self.label})", needed=lambda cell: getattr(cell, "version", None) == only
         )
-        return [cell.version for cell in cells if cell.done]
+        adapted = [cell.version for cell in cells if cell.done]
+        if not any(not version.control for version in adapted):
+            raise ModelError(
+                f"{self.label} could be adapted to {self.one.adapted.name} with none of {len(self.analysis.seeds)} "
+                "seeds; run.json says why of each (failed)"
+            )
+        return adapted
 
     def folder(self, version: Version) -> str:
         """Where an adapted version lies."""

@@ -29,7 +29,7 @@ STYLE = {"": "task", "shuffled-labels": "control"}
 
 def make_panels(changed: Changed) -> list[Panel]:
     """For everything that was asked for, what came out in sentences, then its figures and tables."""
-    name = slug(changed.about.model, "changed")[:60]
+    name = slug(changed.about.model, "changed")[:50]
     told = sentences(changed)
     drawn: dict[str, list[Panel]] = {}
     for number, one in enumerate(changed.probed):

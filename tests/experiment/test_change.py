@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import probekit as pk
-from probekit.errors import ConfigError, DataError
+from probekit.errors import ConfigError, DataError, ModelError
 from probekit.experiment.change_cells import SHUFFLED, some_sentences
 from probekit.experiment.plan import load_plan
 from probekit.experiment.run import preview, run_experiment
@@ -20,7 +20,7 @@ EXPERIMENT = """
 [question]
 ask = "What changes?"
 [corpus]
-generated = {{ train = 40, dev = 20, test = 30, seed = 1 }}
+generated = {{ train = 24, dev = 12, test = 20, seed = 1 }}
 [[model]]
 name = "{model}"
 label = "tiny"
@@ -105,7 +105,7 @@ def test_numbers_are_those_of_one_call_on_the_adapted_models(finished: Run) -> N
     changed = pk.what_changed(
         before,
         adapted(finished, "adapted-0").load(),
-        pk.generate_corpus(40, 20, 30, seed=1),
+        pk.generate_corpus(24, 12, 20, seed=1),
         [pk.load_task("upos")],
         control=adapted(finished, f"{SHUFFLED}-0").load(),
         layers=[0, 2],
@@ -174,10 +174,18 @@ def test_a_missing_cell_is_done_again_and_nothing_else(finished: Run) -> None:
     }  # fmt: skip
 
 
-def test_a_model_without_a_head_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
-    given = {"relations": "control = false", "directions": "", "layers": "layers = [1]", "tasks": ""}
+def test_a_model_without_a_head_is_told_and_a_control_that_fails_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverged(*given: object) -> None:
+        raise ModelError("the loss is nan at step 1")
+
+    monkeypatch.setattr("probekit.experiment.change_adapt.with_shuffled_labels", diverged)
+    given = {"relations": "", "directions": "", "layers": "layers = [1]", "tasks": ""}
     run = start(experiment(tmp_path, tiny_folder("bert"), **given))
-    assert run.info["failed"] == []
+    assert run.info["failed"] == [
+        {"cell": f"tiny-change.adapt.{SHUFFLED}-0", "reason": "the loss is nan at step 1"}
+    ]
     told = " ".join(run.info["summary"])
     assert "tiny has no language-model head, so there is no simple-agreement and no perplexity." in told
     rows = run.measurements()
