@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from probekit.adaptation.comparison_judged import Judged
 from probekit.adaptation.comparison_scores import Scores, bounded, combiner
 from probekit.maths.resampling import Interval, holm
 from probekit.maths.score_swaps import swap_p
 
+Array = NDArray[Any]
 LEVEL = 0.05
 MAJORITY = "majority"
 
@@ -106,13 +109,13 @@ def _compared(
 
 def _p(
     scores: Sequence[Scores], pairs: Sequence[tuple[int, int]], metrics: Sequence[str], swaps: int
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Metrics of classes share their counts, so they share the swaps; each metric of numbers has sums of its own."""
     if scores[0].n_labels:
         return swap_p(
             [one.label_sums for one in scores], pairs, {name: combiner(name) for name in metrics}, swaps=swaps
         )
-    found = {}
+    found: dict[str, Array] = {}
     for name in metrics:
         found |= swap_p([one.sums(name) for one in scores], pairs, {name: combiner(name)}, swaps=swaps)
     return found

@@ -125,7 +125,7 @@ def arms_of(results: Iterable[CellResult]) -> list[Arm]:
     """
     found: dict[tuple[float, str], list[CellResult]] = {}
     trials: dict[str, list[CellResult]] = {}
-    models = {}
+    models: dict[str, CellResult] = {}
     for one in results:
         models.setdefault(one.model, one)
         if one.purpose == "trial":

@@ -54,7 +54,7 @@ def verdict_of(
     """
     what = METRICS[ground.metric]
     where = where or (
-        f"{begin_large(ground.task)} ({what}, {format_count(len(ground.gold['test']))} test {ground.shown_unit}s)"
+        f"{begin_large(ground.task)} ({what}, {counted(len(ground.gold['test']), f'test {ground.shown_unit}')})"
     )
     best = best_on_dev(judged, ground.metric)
     if best is None or best.test is None:
@@ -91,12 +91,23 @@ def verdict_of(
 
 def told(one: Difference) -> str:
     """A difference in words."""
-    both = format_interval(*one.total[1:])
-    return (
-        f"{one.a} − {one.b} = {format_score(one.value)} {format_interval(*one.items[1:])}"
-        f"{', over seeds too ' + both if both else ''}, p ="
-        f" {format_p(one.p_adjusted)} (Holm, {one.family} pair{'s' * (one.family != 1)})"
-    )
+    items, both = format_interval(*one.items[1:]), format_interval(*one.total[1:])
+    parts = [f"{one.a} − {one.b} = {format_score(one.value)}{' ' * bool(items)}{items}"]
+    if both:
+        parts.append(f"over seeds too {both}")
+    if np.isfinite(one.p_adjusted):
+        pairs = f"{one.family} pair{'s' * (one.family != 1)}"
+        parts.append(f"p = {format_p(one.p_adjusted)} (Holm, {pairs})")
+    return ", ".join(parts)
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "word"), counted(5000, "word")
+    ('1 word', '5,000 words')
+    """
+    return f"{format_count(n)} {what}{'s' * (n != 1)}"
 
 
 def scored(scores: Scores, metric: str) -> str:
@@ -183,14 +194,18 @@ def _seeds_line(judged: Sequence[Judged], ground: Ground) -> str:
     for one in judged:
         if one.test is not None:
             _, low, high = one.test.interval(ground.metric)
-            widths.append((high - low) / 2)
-    low, high = min(spread), max(spread)
+            if np.isfinite(low) and np.isfinite(high):
+                widths.append((high - low) / 2)
+    least, most = min(spread), max(spread)
     ends = (
-        f"{format_score(low[0])} ({low[1]}) to {format_score(high[0])} ({high[1]})" if high[0] > low[0]
-        else f"{format_score(low[0])} everywhere"
+        f"{format_score(least[0])} ({least[1]}) to {format_score(most[0])} ({most[1]})" if most[0] > least[0]
+        else f"{format_score(least[0])} everywhere"
     )  # fmt: skip
-    reach = f"; the test {ground.shown_cluster}s alone leave ± {format_score(float(np.nanmedian(widths)))} (median)"
-    return f"Standard deviation over seeds: {ends}{reach if np.isfinite(widths).any() else ''}."
+    reach = ""
+    if widths:
+        middle = format_score(float(np.median(widths)))
+        reach = f"; the test {ground.shown_cluster}s alone leave ± {middle} (median)"
+    return f"Standard deviation over seeds: {ends}{reach}."
 
 
 def _front_line(judged: Sequence[Judged], ground: Ground) -> str:

@@ -110,7 +110,7 @@ class Scores:
 
     def _drawn(self, metric: str) -> Array:
         if self.n_labels:
-            return combiner(metric)(self._label_draws)
+            return np.asarray(combiner(metric)(self._label_draws))
         if metric == "spearman":
             each = [
                 spearman_draws(self.gold, one, self.codes, self.n_clusters, self.resamples, 0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from probekit.adaptation.comparison_judged import Judged, setting_told
 from probekit.adaptation.comparison_pairs import Difference
 from probekit.adaptation.comparison_runs import Arm, Ground
-from probekit.adaptation.comparison_said import METRICS, best_on_dev, turned
+from probekit.adaptation.comparison_said import METRICS, best_on_dev, counted, turned
 from probekit.adaptation.comparison_scores import Scores
 from probekit.maths.scores import confusion
 from probekit.results.formats import NOTHING, begin_large, format_count, format_interval, format_score
@@ -34,12 +34,13 @@ def by_score(judged: Sequence[Judged], metric: str) -> list[Judged]:
 
 def value_label(ground: Ground) -> str:
     """What a score of the test part is, with n."""
-    return f"{METRICS[ground.metric]} on test ({format_count(len(ground.gold['test']))} {ground.shown_unit}s)"
+    return f"{METRICS[ground.metric]} on test ({counted(len(ground.gold['test']), ground.shown_unit)})"
 
 
 def score_table(judged: Sequence[Judged], constant: Scores, ground: Ground, name: str) -> Panel:
     """Strategies below each other: score, intervals, spread over seeds, dev, runs; the majority last."""
-    metric, lines = ground.metric, []
+    metric = ground.metric
+    lines: list[list[Any]] = []
     for one in by_score(judged, metric):
         runs = len(one.arm.runs)
         ended = [str(runs), f"{len(one.arm.failed)} failed" if one.arm.failed else "",

@@ -130,7 +130,7 @@ def learning_curve(judged: Sequence[Judged], ground: Ground, name: str) -> Panel
 
 def training_curves(judged: Sequence[Judged], ground: Ground, name: str) -> list[Panel]:
     """What the runs recorded epoch by epoch: training loss, and accuracy (or loss) on dev."""
-    panels = []
+    panels: list[Panel] = []
     for key, y_label in HISTORY:
         if key == "dev_loss" and any(panel.name.endswith("dev-accuracy") for panel in panels):
             continue

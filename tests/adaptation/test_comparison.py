@@ -10,6 +10,7 @@ import pytest
 
 from probekit.adaptation.comparison import Comparison
 from probekit.adaptation.comparison_runs import outcomes_of
+from probekit.adaptation.problem import AdaptProblem
 from probekit.errors import ConfigError, DataError
 from probekit.maths.scores import score
 from probekit.results.compare import compare
@@ -328,6 +329,34 @@ def test_outcomes_are_paired_by_id() -> None:
     assert ((one.margin > 0) == (one.correct == 1)).all()
     with pytest.raises(DataError, match="failed and has no outcomes: out of memory"):
         outcomes_of(failed(GIVEN, "ia3", 0, "out of memory"), GIVEN)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_single_test_unit_has_no_interval_and_no_p() -> None:
+    given = AdaptProblem.of_examples(list("abcd"), list("xyxy"), ["train", "train", "dev", "test"])
+    out = np.log(np.array([[0.7, 0.3]], np.float32))
+    found = compared(
+        [result(given, name, seed, out, out) for name in ("full", "lora") for seed in (0, 1)], given
+    )
+    assert "Examples (accuracy, 1 test sentence): no difference shown" in found.verdict
+    assert "the widest is full − lora = 0.000." in found.verdict
+    assert {row.p for row in found.rows} == {None}
+    assert found.panels
+
+
+def test_a_label_that_train_lacks_counts_as_wrong_and_is_named() -> None:
+    given = AdaptProblem.of_examples(
+        [["a", "b"], ["c", "d"], ["e", "f"], ["g", "h"]], [["x", "y"], ["y", "x"], ["x", "y"], ["x", "z"]],
+        ["train", "train", "dev", "test"],
+    )  # fmt: skip
+    with np.errstate(divide="ignore"):  # a run gives no probability to a label that it never saw
+        out = np.log(np.array([[0.8, 0.2, 0.0], [0.2, 0.8, 0.0]], np.float32))
+    found = compared([result(given, "full", 0, out, out)], given)
+    assert found.rows[0].value == 0.5
+    row = find(found, metric="recall", group="task=examples, label=z (unseen in train)")
+    assert (row.value, row.n) == (0.0, 1)
+    ece = next(row for row in found.rows if row.metric == "ece")
+    assert ece.value == pytest.approx(0.3)  # sure of 0.8 in both, right in one
 
 
 def test_what_cannot_be_compared_is_refused_in_one_line() -> None:

@@ -116,7 +116,7 @@ def _front(axes: Axes, x: Array, y: Array) -> Array:
 def _legend(figure: Figure, panel: Panel, there: Array, front: Array, group: Array) -> None:
     from matplotlib.lines import Line2D
 
-    bare = {"linestyle": "none", "markersize": 4.6}
+    bare: dict[str, Any] = {"linestyle": "none", "markersize": 4.6}
     handles = []
     for code, name in enumerate(panel.labels["groups"]):
         if (there & (group == code)).any():
@@ -199,4 +199,4 @@ def _cost(box: Box, taken: Sequence[Box], inside: Bbox) -> float:
     kept = max(0.0, min(box[2], inside.x1) - max(box[0], inside.x0)) * max(
         0.0, min(box[3], inside.y1) - max(box[1], inside.y0)
     )
-    return 6 * sum(shared) / area + 0.2 * sum(one > 0 for one in shared) + 20 * (1 - kept / area)
+    return float(6 * sum(shared) / area + 0.2 * sum(one > 0 for one in shared) + 20 * (1 - kept / area))

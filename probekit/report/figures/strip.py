@@ -142,7 +142,7 @@ def stacked(point: Array, row: Array, near: float) -> Array:
 def _legend(figure: Figure, panel: Panel) -> None:
     from matplotlib.lines import Line2D
 
-    bare = {"linestyle": "none", "markeredgecolor": COLOURS[0], "markersize": 4}
+    bare: dict[str, Any] = {"linestyle": "none", "markeredgecolor": COLOURS[0], "markersize": 4}
     handles = [Line2D([], [], marker="o", color=COLOURS[0], label=shown(panel.labels["point_label"]), **bare)]
     if _hollow(panel).any():
         told = shown(panel.labels.get("hollow") or "degenerate")
