@@ -67,14 +67,16 @@ def verdict_of(
     own = {difference.b if difference.a == best.name else difference.a: turned(difference, best.name)
            for difference in pairs if best.name in (difference.a, difference.b)}  # fmt: skip
     if not any(difference.shown for difference in pairs):
-        widest = max(pairs, key=lambda one: abs(one.value))
+        defined = [one for one in pairs if np.isfinite(one.value)]
+        if not defined:
+            return f"{where}: {reached}; no other strategy has a score that is defined.{warn}"
+        widest = max(defined, key=lambda one: abs(one.value))
         values = [one.test.value(ground.metric) for one in judged if one.test is not None]
-        seeds = (
-            "" if any(np.isfinite(one.total.low) for one in pairs) else "; more than one seed each is needed"
-        )
+        lacking = "" if any(np.isfinite(one.total.low) for one in defined) else _lacking(judged, ground)
         return (
             f"{where}: no difference shown between any two of {len(values)} strategies,"
-            f" {format_score(min(values))} to {format_score(max(values))}; the widest is {told(widest)}{seeds}.{warn}"
+            f" {format_score(np.nanmin(values))} to {format_score(np.nanmax(values))}; the widest is"
+            f" {told(widest)}{lacking}.{warn}"
         )
     beaten = [name for name, difference in own.items() if difference.shown and difference.value > 0]
     above = [name for name, difference in own.items() if difference.shown and difference.value < 0]
@@ -163,6 +165,14 @@ def _cheapest(best: Judged, equal: Sequence[Judged]) -> str:
     return f", of which {whose} costs least" * (len(equal) > 1) + (
         f" ({format_seconds(cost)} of CPU to train, {best.name} {format_seconds(own)})"
     )
+
+
+def _lacking(judged: Sequence[Judged], ground: Ground) -> str:
+    """Why no interval over seeds could be made."""
+    if len(np.unique(ground.cluster["test"])) < 2:
+        return f"; more than one test {ground.shown_cluster} is needed"
+    few = any(len(one.arm.done) < 2 for one in judged if one.test is not None)
+    return "; more than one seed each is needed" if few else ""
 
 
 def _not_above(best: Judged, majority: Sequence[Difference]) -> str:

@@ -278,6 +278,15 @@ def test_numbers_have_their_metrics_and_a_baseline_without_correlation() -> None
     assert not [row for row in found.rows if row.metric in ("ece", "f1")]
     with pytest.raises(ConfigError, match="no confusion matrix"):
         found.confusion("full")
+    flat = [result(given, "knn", seed, *(np.ones((len(gold[s]), 1), np.float32) for s in ("dev", "test")))
+            for seed in range(2)]  # fmt: skip
+    told = compared([*made("full", 0.3), *flat], given)
+    assert "no other strategy has a score that is defined" in told.verdict
+    assert (
+        find(told, method="knn", metric="pearson", group="task=examples", split="test", reference="").value
+        is None
+    )
+    assert told.panels
 
 
 def test_a_task_judged_by_mcc_is_decided_by_mcc() -> None:
@@ -339,7 +348,7 @@ def test_a_single_test_unit_has_no_interval_and_no_p() -> None:
         [result(given, name, seed, out, out) for name in ("full", "lora") for seed in (0, 1)], given
     )
     assert "Examples (accuracy, 1 test sentence): no difference shown" in found.verdict
-    assert "the widest is full − lora = 0.000." in found.verdict
+    assert "the widest is full − lora = 0.000; more than one test sentence is needed." in found.verdict
     assert {row.p for row in found.rows} == {None}
     assert found.panels
 
