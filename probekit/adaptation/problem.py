@@ -43,6 +43,11 @@ class AdaptProblem:
     owner : int32[m], the example of each unit; word : int32[m], its word from 0, or -1
     gold : int32[m] codes, or float64[m]
     cluster : int32[m], what intervals resample; overlap : bool[m], the unit's text stands in train too
+
+    >>> texts, labels = ["a dog", "dogs", "a cat", "cats"], ["sg", "pl", "sg", "pl"]
+    >>> problem = AdaptProblem.of_examples(texts, labels, ["train", "train", "dev", "test"])
+    >>> problem.labels, problem.part("test")
+    (('pl', 'sg'), (['cats'], ['pl']))
     """
 
     task: str
@@ -72,13 +77,13 @@ class AdaptProblem:
         return not self.labels
 
     def examples_of(self, split: str) -> NDArray[np.int64]:
-        """The numbers of the examples of a split, int64."""
+        """The numbers of the n examples of a split, int64[n]."""
         if split not in SPLITS:
             raise DataError(f"unknown split {split!r}; {did_you_mean(split, SPLITS)}")
         return np.flatnonzero(self.split == SPLITS.index(split))
 
     def units_of(self, split: str) -> NDArray[np.int64]:
-        """The numbers of the units of a split, int64, in the order in which `part` gives their examples."""
+        """The numbers of the n units of a split, int64[n], in the order in which `part` gives their examples."""
         return np.flatnonzero(np.isin(self.owner, self.examples_of(split)))
 
     def part(self, split: str) -> tuple[list[Any], list[Any]]:
@@ -101,7 +106,7 @@ class AdaptProblem:
         return listed
 
     def flat_places(self, split: str) -> NDArray[np.int64]:
-        """Where the labelled units of a split stand among all of its words (or examples), int64."""
+        """Where the n labelled units of a split stand among all of its words (or examples), int64[n]."""
         examples, units = self.examples_of(split), self.units_of(split)
         sizes = [len(self.texts[number]) if self.unit == "word" else 1 for number in examples]
         first = np.zeros(len(self.texts), np.int64)
@@ -110,7 +115,7 @@ class AdaptProblem:
         return places
 
     def fraction(self, share: float, seed: int) -> NDArray[np.int64]:
-        """The numbers of a share of the training examples, at least one of each class where that can be.
+        """The numbers int64[n] of a share of the training examples, at least one of each class where that can be.
 
         Classes (tenths of the range of numbers) keep their shares. With the same seed, the examples of a smaller
         share are among those of a larger one. Raises DataError for a share outside (0, 1].
