@@ -36,7 +36,10 @@ class Live(nn.Module):
         module.requires_grad_(False)
         self.body.requires_grad_(True)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(model.dim, outputs, device=model.device, dtype=model.module.dtype)
+        # its weights are drawn below, from a generator of its own
+        self.head = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+            nn.Linear, model.dim, outputs, device=model.device, dtype=model.module.dtype
+        )
         draw = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             weight = torch.randn(outputs, model.dim, generator=draw) * 0.02
