@@ -30,11 +30,12 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
     """A head on the stored states of a frozen Transformer.
 
     `model` is a name, a folder or a `ModelRef`; loaded only when a text is met that the `store` has not. `strategy`
-    says what stands on the states, `options` are its own. `pool` makes one vector of a text
-    (``mean``, ``cls``, ``last``, ``max``, or two joined: ``mean+cls``) or of a word (``mean``, ``first``, ``last``,
-    ``max``); ``auto``: mean. A pair is [u, v, |u-v|, u*v]. `target`: ``classes``, ``number``, or ``auto``: floats
-    are numbers. `class_weight` is None, ``balanced`` or a mapping. `seed` draws what a strategy draws.
-    Dev examples, where given, say when training stops, and which layers are taken.
+    says what stands on the states, `options` are its own. `pool` makes one vector of a text (``mean``, ``cls``,
+    ``last``, ``max``, or two joined: ``mean+cls``) or of a word (``mean``, ``first``, ``last``, ``max``); ``auto``:
+    mean; ``wide``: ``mean+cls`` where the tokenizer has that piece, else the mean (``pool_``). A pair is [u, v,
+    |u-v|, u*v]. `target`: ``classes``, ``number``, or ``auto``: floats are numbers. `class_weight` is None,
+    ``balanced`` or a mapping. `seed` draws what a strategy draws. Dev examples, where given, say when training stops,
+    and which layers are taken.
 
     After `fit`: ``classes_``, ``history_`` (a record per epoch; empty where there are none), ``n_trainable_`` (numbers
     that were fitted), ``n_stored_`` and ``stored_bytes_`` (numbers and bytes that `save` keeps for this task),
@@ -83,7 +84,7 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
         weight = class_weights(self.class_weight, target, codes)
         head = make_head(strategy, self.options or {}, self.seed)
         reader = Reader(self.model, self.store)
-        features = reader.read(examples, pool=self._pool(), words=head.reads_words, progress=progress)
+        features = self._read(reader, head, examples, progress)
         self._check_classes(target, codes, features.left_out)
         dev = self._dev(X_dev, y_dev, examples.unit, target, head, reader, progress)
         train = (features, codes)
@@ -108,8 +109,19 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
         self._count()
         return self
 
-    def _pool(self) -> str:
-        return "mean" if self.pool == "auto" else self.pool
+    def _read(self, reader: Reader, head: Head, examples: Examples, progress: Progress) -> Features:
+        """Features of training; settles `pool_`."""
+        self.pool_ = "mean" if self.pool == "auto" else self.pool
+        wide = self.pool == "wide"
+        if wide:
+            self.pool_ = "mean" if examples.unit == "word" or head.reads_words else "mean+cls"
+        try:
+            return reader.read(examples, pool=self.pool_, words=head.reads_words, progress=progress)
+        except ConfigError:
+            if not wide or self.pool_ == "mean":
+                raise
+            self.pool_ = "mean"  # the tokenizer puts no piece in front
+            return reader.read(examples, pool=self.pool_, progress=progress)
 
     @staticmethod
     def _check_classes(target: Target, codes: NDArray[Any], left_out: NDArray[np.bool_]) -> None:
@@ -132,7 +144,7 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
             return None, None
         held = read_examples(X, y, unit=unit)
         codes = target.encode(y, held)
-        features = reader.read(held, pool=self._pool(), words=head.reads_words, progress=progress)
+        features = reader.read(held, pool=self.pool_, words=head.reads_words, progress=progress)
         known = ~features.left_out if target.numeric else ~features.left_out & (codes >= 0)
         if not known.any():
             return None, None
@@ -167,7 +179,7 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
         """Outputs of the head for all units; those without a piece get training's shares, or its mean."""
         check_is_fitted(self, "head_")
         examples = read_examples(X, unit=self.unit_)
-        features = self.reader_.read(examples, pool=self._pool(), words=self.head_.reads_words)
+        features = self.reader_.read(examples, pool=self.pool_, words=self.head_.reads_words)
         self.n_truncated_predicted_ = features.truncated
         self.n_left_out_predicted_ = int(features.left_out.sum())
         outputs = self.head_.outputs(features)
@@ -218,7 +230,8 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
             params["class_weight"] = [[getattr(k, "item", lambda k=k: k)(), float(v)] for k, v in pairs]
         save_adapted(folder, "feature-extraction", {**arrays, "prior": self.prior_}, {
             "params": params, "head": words, "unit": self.unit_, "target": target_words(self.target_),
-            "fingerprint": self.fingerprint_, "history": self.history_,
+            "fingerprint": self.fingerprint_,
+            "pool": self.pool_, "history": self.history_,
             "counts": [self.n_truncated_, self.n_left_out_],
         })  # fmt: skip
 
@@ -232,7 +245,7 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
         if isinstance(params["class_weight"], list):
             params["class_weight"] = dict(params["class_weight"])
         found = cls(**{**params, "model": ref if device is None else replace(ref, device=device)})
-        found.unit_, found.target_ = words["unit"], target_of(words["target"])
+        found.unit_, found.target_, found.pool_ = words["unit"], target_of(words["target"]), words["pool"]
         found.prior_, found.fingerprint_ = arrays["prior"], words["fingerprint"]
         strategy = find_strategy(found.strategy, "feature-extraction")
         found.head_ = make_head(strategy, found.options or {}, found.seed)

@@ -120,14 +120,14 @@ STRATEGIES: dict[str, Strategy] = {
             family="feature-extraction",
             home="probekit.adaptation.frozen.scalar_mix",
             told="a learned weighted mean of all layers, and a linear layer on it",
-            trials=({"weight_decay": 0.01}, {"weight_decay": 0.3}),
+            trials=({"pool": "auto"}, {"pool": "wide"}),
         ),
         Strategy(
             name="all-layers",
             family="feature-extraction",
             home="probekit.adaptation.frozen.all_layers",
             told="logistic regression on the states of all layers side by side, or of the best few",
-            trials=({"select": "none"}, {"select": "layers", "keep": 3}),
+            trials=({"pool": "auto"}, {"pool": "wide"}),
         ),
         Strategy(
             name="bilstm",

@@ -162,6 +162,12 @@ def test_the_mix_shows_its_layers():
 def test_pools_and_pairs_by_hand():
     clf = make("frozen-linear", pool="mean+cls").fit(TEXTS, LABELS)
     assert clf.head_.coef.shape == (3, 64)
+    wide = make("frozen-linear", pool="wide").fit(TEXTS, LABELS)
+    assert wide.pool_ == "mean+cls"
+    assert wide.head_.coef.tobytes() == clf.head_.coef.tobytes()
+    assert make("frozen-linear", pool="wide").fit(WORDS, TAGS).pool_ == "mean"
+    causal = FeatureExtract(str(tiny_folder("gpt2")), pool="wide").fit(TEXTS, LABELS)
+    assert (causal.pool_, causal.predict(TEXTS[:2]).shape) == ("mean", (2,))
     two = join_pair(np.array([[1.0, 5.0]]), np.array([[4.0, 3.0]]))
     assert two.tolist() == [[1, 5, 4, 3, 3, 2, 4, 15]]
     with pytest.raises(ConfigError, match="unknown pool"):
