@@ -11,11 +11,12 @@ import pytest
 from probekit.data.strict import Strict
 from probekit.experiment import plan, plan_adapt, plan_change, plan_corpus, plan_inside, plan_suites
 
+MODULES = (plan, plan_adapt, plan_change, plan_corpus, plan_inside, plan_suites)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "experiments.md"
 
 
 def tables() -> Iterator[tuple[str, str]]:
-    named = [table for module in (plan, plan_adapt, plan_change, plan_corpus, plan_inside, plan_suites) for table in vars(module).values()]
+    named = [table for module in MODULES for table in vars(module).values()]
     tables = dict.fromkeys(table for table in named if isinstance(table, type) and issubclass(table, Strict))
     for table in tables:
         if table not in (Strict, plan.Plan):
