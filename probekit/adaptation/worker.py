@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,19 +24,36 @@ from probekit.results.files import read_json, write_json
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
+class Children:
+    """The child processes under way, so that all can be ended at once."""
+
+    def __init__(self) -> None:
+        self.running: set[subprocess.Popen[bytes]] = set()
+        self.stopped = False
+
+    def stop(self) -> None:
+        """End every child; none is begun any more, and what was under way leaves no result."""
+        self.stopped = True
+        for child in list(self.running):
+            child.kill()
+
+
 def do_adapt_cell(cell: AdaptCell) -> CellResult:
     """Do one cell in a child process of one thread, unless its result lies there, and give its result."""
     [result] = do_adapt_job([cell])
     return result
 
 
-def do_adapt_job(cells: Sequence[AdaptCell]) -> list[CellResult]:
+def do_adapt_job(cells: Sequence[AdaptCell], children: Children | None = None) -> list[CellResult]:
     """Do some cells one after the other in one child process (a further one after a crash); their results in order."""
+    children = children or Children()
     left = [cell for cell in cells if not cell.done]
     for cell in left:  # what a crash left is not the result of this attempt
         Path(cell.stem + ".json").unlink(missing_ok=True)
     while left:
-        reason = _run_child(left)
+        reason = _run_child(left, children)
+        if children.stopped:
+            return []
         without = [cell for cell in left if not Path(cell.stem + ".json").is_file()]
         if without:
             _record_crash(without[0], reason or "its process ended without a result; run it again")
@@ -51,8 +69,6 @@ def do_adapt_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int 
     """
     if jobs < 1:
         raise ConfigError(f"jobs must be 1 or more; got {jobs}")
-    from joblib import Parallel, delayed
-
     ready = [cell for cell in cells if cell.done]
     yield from (cell.result() for cell in ready)
     left = [cell for cell in cells if not cell.done]
@@ -61,10 +77,16 @@ def do_adapt_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int 
         for group in groups:
             yield from do_adapt_job(group)
     else:
-        # threads only wait for their child processes
-        parallel = Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered")
-        for results in parallel(delayed(do_adapt_job)(group) for group in groups):
-            yield from results
+        children = Children()
+        with ThreadPoolExecutor(jobs) as pool:  # its threads only wait for their child processes
+            futures = [pool.submit(do_adapt_job, group, children) for group in groups]
+            try:
+                for future in as_completed(futures):
+                    yield from future.result()
+            except BaseException:
+                children.stop()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     for cell in left:
         if cell.billed:
             yield do_adapt_cell(cell)
@@ -82,7 +104,7 @@ def group_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int = 4
     return groups
 
 
-def _run_child(cells: Sequence[AdaptCell]) -> str:
+def _run_child(cells: Sequence[AdaptCell], children: Children) -> str:
     """Run a worker over cells; why it ended badly, or ""."""
     with tempfile.TemporaryDirectory(prefix="probekit-job-") as folder:
         job = Path(folder) / "job.json"
@@ -96,13 +118,17 @@ def _run_child(cells: Sequence[AdaptCell]) -> str:
                 stderr=said,
                 env=environment,
             )
+            children.running.add(child)
             try:
+                if children.stopped:
+                    child.kill()
                 code = child.wait()
             except BaseException:
                 child.kill()
                 child.wait()
                 raise
             finally:
+                children.running.discard(child)
                 if child.stdin is not None:
                     child.stdin.close()
             said.seek(0)

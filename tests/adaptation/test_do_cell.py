@@ -11,7 +11,7 @@ import pytest
 import probekit as pk
 from probekit.adaptation import do_cell
 from probekit.adaptation.cell import AdaptCell, CellResult, degenerate
-from probekit.adaptation.do_cell import do_cell_here, settings_of, training_examples
+from probekit.adaptation.do_cell import do_cell_here, make_estimator, settings_of, training_examples
 from probekit.adaptation.problem import AdaptProblem
 from probekit.adaptation.strategy import find_strategy
 from tests.tiny_models import tiny_folder
@@ -171,3 +171,16 @@ def test_steps_and_examples_are_bounded(place: Path) -> None:
     assert "epochs" not in settings_of(cell, find_strategy("frozen-linear"), 10)
     assert len(training_examples(cell_of(place, toy(), "full", examples=4), toy())) == 4
     assert len(training_examples(cell_of(place, toy(), "full", examples=400, fraction=0.5), toy())) == 8
+
+
+def test_runs_have_checkpoints_and_bills_have_none(place: Path) -> None:
+    """A bill of the second half of a run would be a wrong one: such a run begins anew."""
+    full = find_strategy("full")
+    settings = {"rate": 1e-3, "batch_size": 8, "options": {}}
+    cell = cell_of(place, toy(), "full")
+    assert make_estimator(cell, full, settings, None).checkpoint == cell.stem + ".checkpoint"
+    billed = make_estimator(cell_of(place, toy(), "full", billed=True, seed=3), full, settings, None)
+    assert billed.checkpoint is None
+    assert (billed.batch_size, billed.seed, billed.options) == (8, 3, None)
+    mixed = make_estimator(cell, find_strategy("lora"), {"rate": 1e-3, "r": 4, "options": {"alpha": 8}}, None)
+    assert (mixed.rate, mixed.options) == (1e-3, {"r": 4, "alpha": 8})

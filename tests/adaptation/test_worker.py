@@ -180,3 +180,24 @@ def test_an_interrupted_parent_ends_its_child(problem: str, monkeypatch: pytest.
         do_adapt_job(cells_of(problem, "one"))
     assert children[0].returncode == -9
     assert not (Path(problem).parent / "0.json").exists()
+
+
+def test_who_stops_listening_ends_all_children(problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = subprocess.Popen
+    begun: list[Any] = []
+
+    def begin(command: list[str], **given: Any) -> Any:
+        code = "raise SystemExit(1)" if read_json(command[3])["cells"][0]["name"] == "a" else "input()"
+        begun.append(started([sys.executable, "-S", "-c", code], **given))
+        return begun[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", begin)
+    results = do_adapt_cells(cells_of(problem, *"abcd"), jobs=2, per_child=1)
+    assert next(results).failed
+    results.close()  # type: ignore[attr-defined]
+    deadline = time.monotonic() + 20
+    while any(child.poll() is None for child in begun) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert all(child.poll() is not None for child in begun)
+    assert len(begun) <= 4
+    assert len(list(Path(problem).parent.glob("*.json"))) == 2  # the problem, and the cell that failed
