@@ -16,6 +16,7 @@ from probekit.activations.store import Store
 from probekit.adaptation.examples import Examples
 from probekit.adaptation.features import Features, Source, WordRows
 from probekit.adaptation.known_texts import Held, KnownTexts, reader_identity
+from probekit.adaptation.loop import plain_memory
 from probekit.data.corpus import Corpus
 from probekit.data.sentence import Sentence
 from probekit.errors import DataError, ModelError
@@ -31,7 +32,7 @@ FILLER = "a"
 class Reader:
     """A frozen model that is loaded when first needed, and the store that remembers what it read.
 
-    With `fingerprint`, ModelError for a model of other weights.
+    With `fingerprint`, ModelError for a model of other weights; where memory does not suffice, ModelError too.
     """
 
     def __init__(
@@ -161,7 +162,8 @@ class Reader:
         encoding = encode(self.model, corpus.sentences, text_form=corpus.text_form)
         gone = encoding.word_sentence[encoding.word_reason == REASONS.index("truncated")]
         plan = plan_extraction(self.model, corpus, Options(unit=unit, pool=pool), encoding=encoding)
-        acts = run_extraction(plan, self.model, corpus, store=self.store, progress=progress)
+        with plain_memory(f"reading with {self.model.name}", "use shorter texts, or a smaller model"):
+            acts = run_extraction(plan, self.model, corpus, store=self.store, progress=progress)
         return acts, np.bincount(gone, minlength=len(sentences)) > 0
 
     def _check(self, fingerprint: str) -> None:
