@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from probekit.experiment.change_states import Moved
 
 LEVEL = 0.05
-FORGOTTEN, REARRANGED, GAINED, KEPT = "forgotten", "re-arranged", "gained", "no loss shown"
-VERDICTS = (FORGOTTEN, REARRANGED, GAINED, KEPT)
+FORGOTTEN, PARTLY, REARRANGED = "forgotten", "partly forgotten", "re-arranged"
+GAINED, KEPT = "gained", "no loss shown"
+VERDICTS = (FORGOTTEN, PARTLY, REARRANGED, GAINED, KEPT)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,9 +52,10 @@ class Changed:
 
     ``versions`` are the adapted models that there are; ``probed`` the tasks probed; ``moved``, ``heads``, ``answers``
     and ``surprise`` hold what was found of each version, empty where it was not asked for. Of each task and layer
-    `verdict` says whether what a probe reads was "forgotten" (a probe that is fitted anew gets less right than before),
-    "re-arranged" (the old probe gets less right, and of the new one no loss is shown), "gained" or neither; a change
-    counts with Holm-corrected p < 0.05 over all tasks and layers.
+    `verdict` says whether what a probe reads was "forgotten" (a probe that is fitted anew gets less right than before;
+    "partly forgotten" where it loses less than half of what the old probe loses), "re-arranged" (the old probe gets
+    less right, and of the new one no loss is shown), "gained" or neither; a change counts with Holm-corrected p < 0.05
+    over all tasks and layers.
     """
 
     about: About
@@ -152,7 +154,8 @@ class Changed:
         if anew is None or old is None:
             return ""
         if shown(anew, below=True):
-            return FORGOTTEN
+            lost, lost_by_old = -(anew.value or 0.0), -(old.value or 0.0)
+            return PARTLY if lost < lost_by_old / 2 else FORGOTTEN
         if shown(old, below=True):
             return REARRANGED
         return GAINED if shown(anew, below=False) else KEPT

@@ -146,9 +146,10 @@ def _verdicts(changed: Changed, name: str) -> Panel:
         "table",
         name,
         f"Forgotten or re-arranged: {changed.about.model} adapted to {changed.task}",
-        "Accuracy on test units. Forgotten: a probe fitted anew gets less right than before; re-arranged: the old "
-        "probe gets less right, and of the new one no loss is shown. Paired differences; p by sign flips of sentences, "
-        "Holm-corrected over all tasks and layers; a change counts below 0.05.",
+        "Accuracy on test units. Forgotten: a probe fitted anew gets less right than before (partly: by less than half "
+        "of the old probe's loss); re-arranged: the old probe gets less right, and of the new one no loss is shown. "
+        "Paired differences; p by sign flips of sentences, Holm-corrected over all tasks and layers; a change counts "
+        "below 0.05.",
         labels={
             "columns": columns,
             "rows": rows,

@@ -86,7 +86,7 @@ def _learned(changed: Changed) -> str:
 
 
 def _probed(changed: Changed, one: ProbedTask) -> str:
-    from probekit.experiment.changed import FORGOTTEN, GAINED, REARRANGED
+    from probekit.experiment.changed import FORGOTTEN, GAINED, PARTLY, REARRANGED
 
     parts = []
     for control in changed.controls:
@@ -94,7 +94,7 @@ def _probed(changed: Changed, one: ProbedTask) -> str:
         if not any(by.values()):
             continue
         said = []
-        for verdict in (FORGOTTEN, REARRANGED, GAINED):
+        for verdict in (FORGOTTEN, PARTLY, REARRANGED, GAINED):
             layers = [layer for layer, found in by.items() if found == verdict]
             if layers:
                 said.append(f"{verdict} at {listed(layers, one.layers)}")
