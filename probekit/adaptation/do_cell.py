@@ -191,12 +191,16 @@ def training_examples(cell: AdaptCell, problem: AdaptProblem) -> NDArray[np.int6
 
 
 def settings_of(cell: AdaptCell, strategy: Strategy, n: int) -> dict[str, Any]:
-    """The settings in force: the strategy's own, changed by the cell's, with as many epochs as steps allow."""
+    """The settings in force: the strategy's own, changed by the cell's, with as many epochs as steps allow.
+
+    The least number of steps lengthens a default, never epochs that were asked for.
+    """
     settings = {**strategy.defaults, **cell.settings}
     if strategy.family == "fine-tuning" and "epochs" in settings:
         size = int(settings.get("batch_size", _parameters(FineTune)["batch_size"].default))
         per_epoch = max(1, -(-n // size))
-        epochs = max(float(settings["epochs"]), cell.least_steps / per_epoch)
+        least = 0.0 if "epochs" in cell.settings else cell.least_steps / per_epoch
+        epochs = max(float(settings["epochs"]), least)
         if cell.steps:
             epochs = min(epochs, cell.steps / per_epoch)
         if epochs != settings["epochs"]:

@@ -28,7 +28,8 @@ class ComparePlan:
     ``seeds`` numbers the seeds of each strategy from 0, ``seeds_of`` those of strategies that get another number.
     ``options`` are settings by strategy that are not tuned. ``fractions`` are shares of the training examples; settings
     are chosen with the largest, and share f of seed s is the same for every strategy. A fine-tuning run makes at least
-    ``least_steps`` steps, however few its examples. Cells are written into ``folder``; the first seed's classifiers
+    ``least_steps`` steps, however few its examples, unless its epochs are among the options.
+    Cells are written into ``folder``; the first seed's classifiers
     into ``keep``, where it is given. Raises ConfigError for what cannot be.
     """
 

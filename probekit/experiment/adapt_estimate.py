@@ -98,13 +98,19 @@ def adapt_cost(
     found: dict[str, AdaptCost] = {}
     for name in plan.strategies:
         strategy = find_strategy(name)
-        given = plan.options.get(name, {}).get("epochs", strategy.defaults.get("epochs", 1))
+        own = plan.options.get(name, {})
+        given = own.get("epochs", strategy.defaults.get("epochs", 1))
         epochs = float(given) if isinstance(given, int | float) else 1.0
+        fewest = 0 if "epochs" in own else plan.least_steps
 
         def once(
-            share: float, name: str = name, family: str = strategy.family, epochs: float = epochs
+            share: float,
+            name: str = name,
+            family: str = strategy.family,
+            epochs: float = epochs,
+            fewest: int = fewest,
         ) -> float:
-            least = BATCH * plan.least_steps / (share * n_train)
+            least = BATCH * fewest / (share * n_train)
             return fit_seconds(name, family, max(epochs, least), share, size, rates)
 
         runs, most = plan.seeds_for(name), max(plan.fractions)

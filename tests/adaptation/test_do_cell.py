@@ -166,6 +166,8 @@ def test_steps_and_examples_are_bounded(place: Path) -> None:
     cell = cell_of(place, toy(), "full", least_steps=100)
     assert settings_of(cell, full, 3200) == {**full.defaults}
     assert settings_of(cell, full, 320)["epochs"] == 10.0
+    asked = cell_of(place, toy(), "full", least_steps=100, settings={"epochs": 1})
+    assert settings_of(asked, full, 320)["epochs"] == 1
     bounded = cell_of(place, toy(), "full", least_steps=100, steps=5, settings={"batch_size": 16})
     assert settings_of(bounded, full, 320)["epochs"] == 0.25
     assert "epochs" not in settings_of(cell, find_strategy("frozen-linear"), 10)
