@@ -16,8 +16,11 @@ X = (RNG.normal(size=(600, 12)) * [1, 1, 1, 50, 50, 50, 0.1, 0.1, 0.1, 3, 3, 3] 
 TOLD = X[:, 6:9].argmax(axis=1)  # the third of four layers tells, the quietest of all
 
 
+FAST = {"max_epochs": 12, "learning_rate": 0.03, "patience": 3}
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks([ScalarMixProbe(), ScalarMixProbeRegressor()])
+@parametrize_with_checks([ScalarMixProbe(**FAST), ScalarMixProbeRegressor(**FAST)])
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
@@ -108,9 +111,12 @@ def test_same_seed_same_bits_and_another_seed_another_mix():
 
 def test_class_weight_moves_the_boundary():
     y = (X[:, 6] + RNG.normal(size=600) * 0.2 > 7.15).astype(int)
-    plain = ScalarMixProbe(n_layers=4, random_state=0).fit(X, y).predict(X).mean()
+    plain = ScalarMixProbe(n_layers=4, random_state=0, **FAST).fit(X, y).predict(X).mean()
     heavy = (
-        ScalarMixProbe(n_layers=4, random_state=0, class_weight={0: 1.0, 1: 8.0}).fit(X, y).predict(X).mean()
+        ScalarMixProbe(n_layers=4, random_state=0, class_weight={0: 1.0, 1: 8.0}, **FAST)
+        .fit(X, y)
+        .predict(X)
+        .mean()
     )
     assert heavy > plain + 0.1
 
