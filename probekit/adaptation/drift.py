@@ -40,7 +40,7 @@ def state_drift(before: Activations, after: Activations, split_rows: Array | Non
 
     >>> acts = pk.extract(pk.load_model("demo:minilm"), pk.generate_corpus(3, 1, 1), layers=[0, 3])
     >>> from probekit.adaptation.drift import state_drift
-    >>> state_drift(acts, acts).relative.max()
+    >>> float(state_drift(acts, acts).relative.max())
     0.0
     """
     check_same_rows(before, after)

@@ -71,8 +71,8 @@ def what_changed(
 
     >>> model, corpus = pk.load_model("demo:minilm"), pk.generate_corpus(40, 10, 20)
     >>> changed = what_changed(model, model, corpus, [pk.load_task("upos")], layers=[0, 3], resamples=100)
-    >>> changed.verdict("upos", "3"), changed.moved[changed.versions[0]].relative.max()
-    ('no loss shown', np.float32(0.0))
+    >>> changed.verdict("upos", "3"), float(changed.moved[changed.versions[0]].relative.max())
+    ('no loss shown', 0.0)
     """
     for task in tasks:
         if task.kind != "classes" or task.unit != "word":
