@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from probekit.adaptation.cell import AdaptCell, CellResult
+from probekit.adaptation.strategy import find_strategy
 from probekit.errors import ConfigError
 from probekit.results.files import read_json, write_json
 
@@ -64,8 +65,8 @@ def do_adapt_job(cells: Sequence[AdaptCell], children: Children | None = None) -
 def do_adapt_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int = 4) -> Iterator[CellResult]:
     """Do cells, unbilled ones up to `jobs` at a time, then billed ones one at a time with the machine to themselves.
 
-    Results come as they end. A child does up to `per_child` unbilled cells of one strategy, so that the start of the
-    process is paid once. Raises ConfigError for `jobs` below 1.
+    Results come as they end. A child does up to `per_child` unbilled cells of one fine-tuning strategy, or all frozen
+    ones, so that the start of the process is paid once. Raises ConfigError for `jobs` below 1.
     """
     if jobs < 1:
         raise ConfigError(f"jobs must be 1 or more; got {jobs}")
@@ -93,14 +94,19 @@ def do_adapt_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int 
 
 
 def group_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int = 4) -> list[list[AdaptCell]]:
-    """Cells by strategy, in groups that a child does one after the other; as many groups as jobs where that can be."""
+    """Cells in groups that a child does one after the other: those of a fine-tuning strategy, and all frozen ones.
+
+    Frozen strategies read the same texts, so one process reads them for all; and a head is fitted in seconds.
+    """
     size = max(1, min(per_child, -(-len(cells) // max(1, jobs))))
-    groups: list[list[AdaptCell]] = []
-    by_strategy: dict[str, list[AdaptCell]] = {}
+    by_kind: dict[str, list[AdaptCell]] = {}
     for cell in cells:
-        by_strategy.setdefault(cell.strategy, []).append(cell)
-    for own in by_strategy.values():
-        groups += [own[at : at + size] for at in range(0, len(own), size)]
+        frozen = find_strategy(cell.strategy).family == "feature-extraction"
+        by_kind.setdefault("frozen" if frozen else cell.strategy, []).append(cell)
+    groups: list[list[AdaptCell]] = []
+    for kind, own in by_kind.items():
+        at_once = len(own) if kind == "frozen" else size
+        groups += [own[at : at + at_once] for at in range(0, len(own), at_once)]
     return groups
 
 

@@ -37,11 +37,11 @@ def problem(tmp_path: Path) -> str:
     return str(tmp_path / "problem")
 
 
-def cells_of(problem: str, *names: str, **changed: Any) -> list[AdaptCell]:
+def cells_of(problem: str, *names: str, strategy: str = "frozen-linear", **changed: Any) -> list[AdaptCell]:
     model = {"name": str(tiny_folder("bert")), "device": "cpu"}
     folder = Path(problem).parent
     return [
-        AdaptCell(name=name, stem=str(folder / f"{n}"), problem=problem, model=model, strategy="frozen-linear",
+        AdaptCell(name=name, stem=str(folder / f"{n}"), problem=problem, model=model, strategy=strategy,
                   store=str(folder / "store"), **changed)
         for n, name in enumerate(names)
     ]  # fmt: skip
@@ -88,7 +88,7 @@ def test_a_crash_costs_one_cell_and_is_tried_again(problem: str, played: list[li
 
 
 def test_billed_cells_come_last_and_one_at_a_time(problem: str, played: list[list[str]]) -> None:
-    cells = cells_of(problem, "a", "b", "c")
+    cells = cells_of(problem, "a", "b", "c", strategy="full")
     billed = [AdaptCell(**{**cell.to_dict(), "stem": cell.stem + "-billed", "name": cell.name * 2, "billed": True})
               for cell in cells[:2]]  # fmt: skip
     make_ready([*cells, *billed])
@@ -102,8 +102,12 @@ def test_billed_cells_come_last_and_one_at_a_time(problem: str, played: list[lis
         list(do_adapt_cells(cells, jobs=0))
 
 
-def test_a_child_does_several_cells_of_one_strategy(problem: str) -> None:
-    cells = cells_of(problem, *"abcdefg")
+def test_a_child_does_several_cells_of_one_strategy_and_all_frozen_ones(problem: str) -> None:
+    frozen = cells_of(problem, *"abcdefg")
+    mixes = [AdaptCell(**{**cell.to_dict(), "strategy": "scalar-mix"}) for cell in frozen[:2]]
+    told = [[cell.name for cell in group] for group in group_cells([*frozen, *mixes], jobs=2, per_child=3)]
+    assert told == [[*"abcdefg", *"ab"]]
+    cells = [AdaptCell(**{**cell.to_dict(), "strategy": "full"}) for cell in frozen]
     lora = [AdaptCell(**{**cell.to_dict(), "strategy": "lora"}) for cell in cells[:2]]
     told = [[cell.name for cell in group] for group in group_cells([*cells, *lora], jobs=2, per_child=3)]
     assert told == [["a", "b", "c"], ["d", "e", "f"], ["g"], ["a", "b"]]
@@ -192,7 +196,7 @@ def test_who_stops_listening_ends_all_children(problem: str, monkeypatch: pytest
         return begun[-1]
 
     monkeypatch.setattr(subprocess, "Popen", begin)
-    results = do_adapt_cells(cells_of(problem, *"abcd"), jobs=2, per_child=1)
+    results = do_adapt_cells(cells_of(problem, *"abcd", strategy="full"), jobs=2, per_child=1)
     assert next(results).failed
     results.close()  # type: ignore[attr-defined]
     deadline = time.monotonic() + 20
