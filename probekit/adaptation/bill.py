@@ -21,7 +21,8 @@ class Bill:
     cpu_predict, wall_predict : seconds to predict `n_predicted` examples; of a frozen model without reading them
     cpu_read_train, cpu_read_predict : CPU seconds of the frozen model to read the texts of training and dev (once
         per text, for any number of tasks), and the `n_predicted` ones; None where the model is read live
-    cpu_tuning : CPU seconds of all trials of the strategy; `trials` how many there were
+    cpu_tuning : CPU seconds of the fits of all trials of the strategy, of a frozen model without reading texts;
+        `trials` how many there were
     cpu_load : CPU seconds of loading the model once, for comparison
     n_train, n_predicted : examples
     peak_mb : most anonymous memory of the process, in 10^6 bytes; device_mb : of the accelerator

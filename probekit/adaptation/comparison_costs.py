@@ -34,7 +34,7 @@ MAY_LACK = {
     "device_megabytes": "no accelerator was used",
     "cpu_seconds_tuning": "nothing was tuned",
 }
-NOT_BILLED = "no run of this strategy was billed"
+NOT_BILLED = "no run of this strategy with so much data was billed, or it failed"
 
 
 def cost_rows(one: Judged, base: Measurement) -> Iterator[Measurement]:
@@ -117,9 +117,7 @@ def cost_tables(judged: Sequence[Judged], name: str, task: str) -> list[Panel]:
 def _caution(bill: Bill) -> str:
     if bill.alone:
         return f"each ran in a process of its own; {bill.told}"
-    return (
-        "measured while other runs of the comparison ran beside it, so times and memory are not to be trusted"
-    )
+    return "measured in a process that did other runs of the comparison too, so times and memory are not to be trusted"
 
 
 def tuning_told(bill: Bill) -> str:

@@ -52,7 +52,10 @@ class Judged:
 
 def judge_arms(arms: Sequence[Arm], ground: Ground, resamples: int) -> list[Judged]:
     """The scores of every arm."""
-    return [_judge(arm, ground, resamples, number) for number, arm in enumerate(arms)]
+    whole = max((arm.fraction for arm in arms), default=1.0)
+    return [
+        _judge(arm, ground, resamples, number, tuned=arm.fraction == whole) for number, arm in enumerate(arms)
+    ]
 
 
 def constant_scores(ground: Ground, resamples: int) -> Scores:
@@ -77,12 +80,13 @@ def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _judge(arm: Arm, ground: Ground, resamples: int, stream: int) -> Judged:
+def _judge(arm: Arm, ground: Ground, resamples: int, stream: int, *, tuned: bool) -> Judged:
+    """`tuned`: on this share of the data the settings were tried, so that the trials are told with it."""
     tried = []
-    for trial in arm.trials if arm.fraction == max((run.fraction for run in arm.runs), default=1.0) else ():
+    for trial in arm.trials if tuned else ():
         score = np.nan if trial.failed else _dev_score(trial.predicted("dev"), ground)
-        told = setting_told(dict(trial.settings))
-        tried.append((told, score, told == setting_told(dict(arm.settings))))
+        # by number: a trial that may take few steps has other epochs than the runs
+        tried.append((setting_told(dict(trial.settings)), score, trial.trial == arm.trial))
     if not arm.done:
         return Judged(arm, None, None, trials=tuple(tried))
 

@@ -166,7 +166,9 @@ class Rows:
 
     def both(self, row: Measurement, scores: Scores, metric: str) -> Measurement:
         """The row with bounds over sentences and seeds."""
-        return self.over_both(row, scores.total(metric), self.how_both)
+        bounds = scores.total(metric)
+        exact = metric == "accuracy" and bounds.value in (0.0, 1.0)
+        return self.over_both(row, bounds, EXACT if exact else self.how_both)
 
     def over_both(self, row: Measurement, bounds: Interval, how: str) -> Measurement:
         """A row that says that seeds were resampled too; without bounds where there is one seed."""

@@ -106,15 +106,25 @@ class Arm:
         return self.runs[0].settings if self.runs else {}
 
     @property
+    def trial(self) -> int:
+        """The number of the setting that the runs have, among those tried."""
+        return self.runs[0].trial if self.runs else 0
+
+    @property
     def n_train(self) -> int:
         """How many training examples a run had; 0 where no run ended."""
         return max((run.n_train for run in self.runs), default=0)
 
     @property
     def bill(self) -> Bill | None:
-        """The bill of a run that had the machine to itself; else of any run that has one."""
-        bills = [run.bill for run in self.runs if run.bill is not None]
-        return next((bill for bill in bills if bill.alone), bills[0] if bills else None)
+        """The bill of a run that ended and was billed, one that had a process to itself before others; else None.
+
+        What other runs note does not serve: of a frozen model's texts they count what nobody had read before them, and
+        of a run that failed the part until then.
+        """
+        bills = [run.bill for run in self.done if run.bill is not None]
+        billed = [bill for bill in bills if bill.alone or bill.cpu_load is not None]
+        return next((bill for bill in billed if bill.alone), billed[0] if billed else None)
 
 
 def arms_of(results: Iterable[CellResult]) -> list[Arm]:

@@ -63,7 +63,8 @@ def verdict_of(
     warn = _not_above(best, majority)
     others = [one for one in judged if one.test is not None and one is not best]
     if not others:
-        return f"{where}: {reached}; one strategy, so nothing is compared.{warn}"
+        alone = "one strategy" if len(judged) == 1 else "no other strategy has a score"
+        return f"{where}: {reached}; {alone}, so nothing is compared.{warn}"
     own = {difference.b if difference.a == best.name else difference.a: turned(difference, best.name)
            for difference in pairs if best.name in (difference.a, difference.b)}  # fmt: skip
     if not any(difference.shown for difference in pairs):
@@ -237,8 +238,8 @@ def _failure_lines(judged: Sequence[Judged], *, several: bool) -> list[str]:
         if one.arm.failed:
             reasons = "; ".join(dict.fromkeys(run.failed for run in one.arm.failed))
             lines.append(
-                f"{one.name}{share}: {len(one.arm.failed)} of {n} runs failed ({reasons}); its scores are of"
-                " the others."
+                f"{one.name}{share}: {len(one.arm.failed)} of {n} runs failed ({reasons}); "
+                + ("its scores are of the others." if one.arm.done else "it has no score.")
             )
         if one.arm.degenerate:
             reasons = "; ".join(dict.fromkeys(why for _, why in one.arm.degenerate))

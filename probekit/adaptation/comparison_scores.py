@@ -147,7 +147,16 @@ class Scores:
         return bounded(value, self.over_items(metric), self.n_clusters)
 
     def total(self, metric: str) -> Interval:
-        """The mean with its interval over sentences and seeds; NaN bounds for one seed."""
+        """The mean with its interval over sentences and seeds; NaN bounds for one seed.
+
+        An accuracy of 0 or 1, which no resample changes, has the exact bounds over sentences.
+        """
+        if (
+            metric == "accuracy"
+            and (len(self.predicted) > 1 or self.fixed)
+            and self.value(metric) in (0.0, 1.0)
+        ):
+            return self.interval(metric)
         return bounded(self.value(metric), self.over_both(metric), self.n_clusters)
 
     def by_label(self, which: str) -> tuple[Array, Array, Array]:

@@ -294,4 +294,5 @@ def with_tuning(result: CellResult, trials: list[CellResult]) -> CellResult:
 
 
 def _spent(trial: CellResult) -> float:
-    return 0.0 if trial.bill is None else (trial.bill.cpu_train or 0.0) + (trial.bill.cpu_predict or 0.0)
+    """CPU seconds of the fit: what a frozen model reads falls to whoever comes first, so it is no part."""
+    return 0.0 if trial.bill is None else trial.bill.cpu_train or 0.0

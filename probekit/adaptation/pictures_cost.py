@@ -81,7 +81,7 @@ def cautions(judged: Sequence[Judged]) -> str:
     """Whether the times of some bills were taken on a machine that did nothing else."""
     bills = [one.arm.bill for one in judged if one.arm.bill is not None]
     if not all(bill.alone for bill in bills):
-        return "Some runs had other runs beside them, so their times are not to be trusted."
+        return "Some runs shared a process with others, so their times are not to be trusted."
     quiet = {bill.quiet for bill in bills}
     if quiet == {True}:
         return "Each run had a process of one thread and the machine to itself."

@@ -15,7 +15,7 @@ from probekit.adaptation.tuning_budget import Choice, TuningBudget, choose
 from probekit.errors import ConfigError, did_you_mean
 from probekit.models.ref import ModelRef
 from probekit.results.bundle import bundle_paths
-from probekit.results.files import read_json, tagged_hash
+from probekit.results.files import checksum, read_json, tagged_hash
 from probekit.results.formats import slug
 
 LEAST_STEPS = 100
@@ -66,9 +66,14 @@ class ComparePlan:
 
     @cached_property
     def _identity(self) -> str:
-        """What results depend on besides a cell's own settings: the problem and the model."""
+        """What results depend on besides a cell's own settings: the problem and the model, of a folder its files."""
         words = read_json(bundle_paths(self.problem)[1])
-        return tagged_hash("adapt-problem", {"words": words, "model": self.model.to_dict()})
+        found = {"words": words, "model": self.model.to_dict()}
+        folder = Path(self.model.name)
+        if folder.is_dir():  # a model that is trained anew lies under the same name
+            files = sorted(file for file in folder.iterdir() if file.is_file())
+            found["files"] = {file.name: checksum(file) for file in files}
+        return tagged_hash("adapt-problem", found)
 
     def settings_of(self, strategy: str) -> list[dict[str, Any]]:
         """The settings that may be tried of a strategy, each different from the others; the first is its default."""

@@ -22,7 +22,8 @@ class TuningBudget:
     """What each strategy may spend on trying settings on dev.
 
     ``trials=N``: N of its settings. ``seconds=S``: all of its settings in their order, a further one begun only while
-    the CPU seconds of its trials so far lie below S. ``steps=N``: all of them, each of at most N optimiser steps (a
+    the CPU seconds of its trials so far lie below S; a frozen model's reading of texts counts for the strategy whose
+    trial was the first to need them. ``steps=N``: all of them, each of at most N optimiser steps (a
     frozen model's head has none to count). ``examples=N``: all of them, each on N training examples, classes in their
     shares. A strategy with one setting is not tuned.
 

@@ -31,7 +31,7 @@ from probekit.cli.run import do_plan, report_of, work_options
 @click.option("--least-steps", default=100, show_default=True,
               help="Fine-tuning on few examples goes on for at least so many steps.")  # fmt: skip
 @click.option("--option", "fixed", multiple=True, metavar="STRATEGY.KEY=VALUE",
-              help="A setting that is fixed and not tuned, such as lora.r=4 or full.epochs=2. Repeatable.")  # fmt: skip
+              help="A setting that is fixed and not tuned, such as lora.rank=4. Repeatable.")  # fmt: skip
 @click.option("--metric", type=click.Choice(["accuracy", "macro_f1", "mcc", "spearman", "pearson", "r2"]),
               default=None, help="What dev chooses by and the verdict is about; default: the task's.")  # fmt: skip
 @click.option("--save", is_flag=True, help="Keep the first seed's classifiers in the run's artifacts.")
@@ -68,7 +68,7 @@ def command(
         "task": task,
         "strategies": [name.strip() for name in given["strategies"].split(",") if name.strip()],
         "fractions": _shares(given["fractions"]),
-        "options": _settings(given["fixed"], "--option", "STRATEGY.KEY=VALUE, such as lora.r=4"),
+        "options": _settings(given["fixed"], "--option", "STRATEGY.KEY=VALUE, such as lora.rank=4"),
         "seeds_of": _settings(given["seeds_of"], "--seeds-of", "STRATEGY=N, such as full=3"),
         **{key: given[key] for key in ("seeds", "budget", "metric", "least_steps", "save")},
     }

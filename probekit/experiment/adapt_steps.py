@@ -189,7 +189,10 @@ class AdaptSteps:
             self.work.results.append(
                 heading(slug(label, "adaptation-part"), f"Adapting {label}", self.told(one))
             )
-        self.work.results.append(Kept.of(found).told(about, slug(label)[:40]))
+        kept = Kept.of(found).told(about, slug(label)[:40])
+        if len(self.work.plan.model) > 1:  # the sentences name the task alone
+            kept = replace(kept, summary=f"{label}: {kept.summary}")
+        self.work.results.append(kept)
         self.work.note_left_out(f"{label}, {one.task.name}", problem.left_out, {})
 
     def jobs(self) -> int:
@@ -213,8 +216,8 @@ class AdaptSteps:
         spread = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
         return (
             f"Every strategy had the same splits, the same budget for settings ({given.budget}, chosen on dev), and "
-            f"{spread} {'seed' if seeds == [1] else 'seeds'}. Costs are those of a run that had the machine to itself, "
-            "in a process of one thread."
+            f"{spread} {'seed' if seeds == [1] else 'seeds'}. Costs are those of a run in a process of one "
+            "thread with no other run of the comparison beside it."
         )
 
 

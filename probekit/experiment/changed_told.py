@@ -161,8 +161,8 @@ def _heads(changed: Changed) -> str:
         same = [row for row in own if ", head=same" in row.group]
         anew = [row for row in own if ", head=anew" in row.group]
         fewer, worse = (sum(shown(row, below=True) for row in some) for some in (same, anew))
-        text = f"{CALLED[control]}: of {len(same)} heads chosen before, {fewer} follow their relation less; the best "
-        text += f"head chosen anew follows it less in {worse}"
+        text = f"{CALLED[control]}: of {len(same)} heads chosen before, {fewer} {'is' if fewer == 1 else 'are'} shown "
+        text += f"to follow the relation less; the best head chosen anew is shown to in {worse}"
         falls = [row for row in same if row.value is not None]
         worst = min(falls, key=lambda row: row.value or 0.0, default=None)
         if worst is not None and worst.value:

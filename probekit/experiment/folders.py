@@ -15,6 +15,12 @@ from probekit.results.run import Run
 
 SCHEMA = 1
 """Raised whenever the same plan would give other numbers or other files than before."""
+FINISHED = (
+    "*.layer-*.json", "*.parts.json",
+    *(f"*-change*.{part}.*.json" for part in ("adapt", "probe", "drift", "heads", "judge", "perplexity")),
+    "*/*.json",
+)  # fmt: skip
+"""What finished cells are called: of probes, suites, changes, and (in a folder of their own) adaptations."""
 
 
 def run_hash(plan: dict[str, Any], corpus_hash: str, models: list[str]) -> str:
@@ -61,7 +67,7 @@ def find_or_make(runs: Path, experiment: str, digest: str, *, fresh: bool) -> tu
 def forget(run: Run) -> None:
     """Remove the folder of a run that came to nothing; one with a finished cell stays, to be continued."""
     cells = run.path / "cells"
-    if any(cells.glob("*.layer-*.json")) or any(cells.glob("*.parts.json")):
+    if any(True for pattern in FINISHED for _ in cells.glob(pattern)):
         return
     home = run.path.parent
     shutil.rmtree(run.path, ignore_errors=True)

@@ -17,7 +17,7 @@ Setting = str | bool | int | float | list[str] | list[int] | None
 class AdaptPlan(Strict):
     """Strategies of adaptation side by side on one task: same splits, same budget of tuning, several seeds, the bill.
 
-    `options` holds settings by strategy, such as ``{"lora": {"r": 4, "epochs": 2}}``: settings of the estimator
+    `options` holds settings by strategy, such as ``{"lora": {"rank": 4, "epochs": 2}}``: settings of the estimator
     (epochs, rate, batch_size ...) and the strategy's own; what is set is not tuned. `seeds_of` is the number of seeds
     of strategies that get another one.
     """

@@ -381,3 +381,53 @@ def test_what_cannot_be_compared_is_refused_in_one_line() -> None:
         compared(PLAIN, problem(n_test=100))
     with pytest.raises(ConfigError, match="did you mean 'lora'"):
         BOTH.confusion("lor")
+
+
+def test_a_bill_is_that_of_a_run_that_was_billed_and_ended() -> None:
+    unbilled, whole = bill(1.0, 100, alone=False), bill(9.0, 100)
+    small = runs(GIVEN, "full", 0.8, fraction=0.1, n_train=10, bill=unbilled)
+    broken = failed(GIVEN, "lora", 0, "the loss is nan", bill=unbilled)
+    found = compared([*runs(GIVEN, "full", 0.93, bill=whole), *small, broken], GIVEN)
+    times = {
+        (row.method, row.group.split(",")[1].strip()): row
+        for row in found.rows
+        if row.metric == "cpu_seconds_train"
+    }
+    assert times["full", "fraction=1"].value == 9.0
+    assert (
+        times["full", "fraction=0.1"].value is None
+    )  # it did not read its own texts, and had others beside it
+    assert times["lora", "fraction=1"].value is None
+    assert "lora with" in found.summary
+    assert "it has no score." in found.summary
+    assert "no other strategy has a score" in found.verdict
+
+
+def test_trials_are_told_once_and_the_chosen_one_by_its_number() -> None:
+    """A trial of few steps has other epochs than the runs, and belongs to no smaller share."""
+    own = GIVEN.units_of("dev")
+    trials = [
+        replace(one, purpose="trial", trial=number, settings={"rate": rate, "epochs": 1})
+        for number, rate in enumerate((1e-3, 3e-3))
+        for one in runs(GIVEN, "full", 0.9, [0])
+    ]
+    chosen: dict[str, Any] = {"trial": 1, "settings": {"rate": 3e-3, "epochs": 5}}
+    small = runs(GIVEN, "full", 0.8, fraction=0.1, n_train=10, **chosen)
+    rows = [
+        row for row in compared([*trials, *runs(GIVEN, "full", 0.9, **chosen), *small], GIVEN).rows
+        if "setting=" in row.group
+    ]  # fmt: skip
+    assert [row.group.rpartition("=")[2] for row in rows] == ["no", "yes"]
+    assert {row.n for row in rows} == {len(own)}
+    assert all("fraction=1," in row.group for row in rows)
+
+
+def test_no_error_at_all_is_bounded_over_seeds_too() -> None:
+    found = compared([*runs(GIVEN, "full", 1.0), *runs(GIVEN, "knn", 0.6)], GIVEN)
+    row = find(
+        found, method="full", metric="accuracy", group=f"{TASK}, resampled=sentences and seeds", split="test"
+    )
+    assert row.value == 1.0
+    assert row.low is not None
+    assert row.low < 1.0
+    assert "exact" in row.interval

@@ -186,3 +186,16 @@ def test_runs_have_checkpoints_and_bills_have_none(place: Path) -> None:
     assert (billed.batch_size, billed.seed, billed.options) == (8, 3, None)
     mixed = make_estimator(cell, find_strategy("lora"), {"rate": 1e-3, "r": 4, "options": {"alpha": 8}}, None)
     assert (mixed.rate, mixed.options) == (1e-3, {"r": 4, "alpha": 8})
+
+
+def test_what_trials_cost_is_their_fits() -> None:
+    """Neither the reading of texts, which falls to whoever comes first, nor the answers to test."""
+    from probekit.adaptation.bill import Bill
+    from probekit.adaptation.do_cell import with_tuning
+    from tests.adaptation.test_cell import result
+
+    bill = Bill(alone=False, cpu_train=2.0, cpu_predict=5.0, cpu_read_train=7.0)
+    trial = result([[0.9, 0.1]], [0], purpose="trial", bill=bill)
+    run = with_tuning(result([[0.9, 0.1]], [0], bill=Bill(alone=True)), [trial, trial])
+    assert run.bill is not None
+    assert (run.bill.cpu_tuning, run.bill.trials) == (4.0, 2)

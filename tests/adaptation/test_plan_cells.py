@@ -107,3 +107,14 @@ def test_a_cell_of_other_settings_model_or_data_is_another_file(problem: str, tm
 def test_what_cannot_be_is_told(problem: str, changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         planned(problem, **changed)
+
+
+def test_a_model_trained_anew_under_the_same_name_is_another(problem: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    stems = []
+    for weights in ("one", "one", "two"):
+        (folder / "model.safetensors").write_text(weights)
+        plan = planned(problem, model=ModelRef(name=str(folder)))
+        stems.append([cell.stem for cell in plan.trials()])
+    assert stems[0] == stems[1] != stems[2]

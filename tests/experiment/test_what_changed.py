@@ -169,8 +169,8 @@ def test_a_head_that_stops_and_another_that_takes_over() -> None:
         row.group.split("head=")[1]: row.value for row in changed.rows if row.metric == "accuracy_difference"
     }
     assert by == {"same, number=1.0": -1.0, "anew, number=1.1": 0.0}
-    assert "of 1 heads chosen before, 1 follow their relation less" in " ".join(changed.summary)
-    assert "anew follows it less in 0" in " ".join(changed.summary)
+    assert "of 1 heads chosen before, 1 is shown to follow the relation less" in " ".join(changed.summary)
+    assert "anew is shown to in 0" in " ".join(changed.summary)
 
 
 def pk_about() -> Any:
