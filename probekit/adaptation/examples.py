@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,7 @@ def _unit_of(first: Any, y: Any) -> str:
     labels = None if y is None else next(iter(y), None)
     if isinstance(labels, Sequence | np.ndarray) and not isinstance(labels, str):
         return "word"
-    return "pair" if isinstance(first, Sequence) and len(first) == 2 else "word"
+    return "pair" if isinstance(first, Sequence | np.ndarray) and len(first) == 2 else "word"
 
 
 def _text(one: Any, unit: str, number: int) -> Any:
@@ -108,6 +108,9 @@ class Target:
             if labels.dtype.kind not in "fiu" or not np.isfinite(labels.astype(np.float64)).all():
                 raise DataError(f"numbers to predict must be finite; got {labels[:5].tolist()}")
             return cls(None)
+        if labels.dtype.kind == "f" and np.isnan(labels).any():
+            place = int(np.flatnonzero(np.isnan(labels))[0])
+            raise DataError(f"label {place} is missing (NaN); leave such examples out")
         classes = np.unique(labels)
         if len(classes) < 2:
             raise DataError(f"two classes are needed; the labels have one class: {classes.tolist()[0]!r}")
@@ -118,9 +121,15 @@ class Target:
         labels = flat_labels(y, examples)
         if self.classes is None:
             try:
-                return labels.astype(np.float64)
+                numbers = labels.astype(np.float64)
             except ValueError:
                 raise DataError(f"numbers are predicted; got labels such as {labels.tolist()[0]!r}") from None
+            if not np.isfinite(numbers).all():
+                first = int(np.flatnonzero(~np.isfinite(numbers))[0])
+                raise DataError(
+                    f"numbers are predicted; label {first} is {numbers[first]}, leave such examples out"
+                )
+            return numbers
         if (labels.dtype.kind in "US") != (self.classes.dtype.kind in "US"):
             raise DataError(f"labels such as {labels.tolist()[0]!r}, where training had {self.classes.tolist()[0]!r}: "
                             "give labels of one type")  # fmt: skip
@@ -143,10 +152,30 @@ def flat_labels(y: Any, examples: Examples) -> NDArray[Any]:
     kinds = {str if isinstance(label, str) else float for label in listed}
     if len(kinds) > 1 or any(label is None for label in listed):
         raise DataError("labels must be all text or all numbers; got both, or None")
-    labels = np.array(listed)
+    try:
+        labels = np.array(listed)
+    except ValueError:
+        raise DataError("one label per example expected; got lists of different lengths") from None
+    if labels.dtype.kind == "O" and (odd := [one for one in listed if isinstance(one, Mapping | Set)]):
+        raise DataError(f"one label per example expected; got a {type(odd[0]).__name__} ({odd[0]!r:.60})")
     if labels.ndim != 1:
         raise DataError(f"one label per example expected; got shape {labels.shape}")
     return labels
+
+
+def as_list(y: Any) -> Any:
+    """Labels that may be looked at more than once, whatever gives them one by one; None stays None."""
+    return None if y is None else list(y)
+
+
+def decisions(outputs: NDArray[Any]) -> NDArray[Any]:
+    """Outputs [units, classes] as scikit-learn's scorers read them: of two classes, the second above the first [units].
+
+    >>> from probekit.adaptation.examples import decisions
+    >>> decisions(np.array([[1.0, 3.0], [2.0, 0.5]])).tolist()
+    [2.0, -1.5]
+    """
+    return outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs
 
 
 def nested(values: NDArray[Any], examples: Examples) -> Any:

@@ -13,11 +13,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from probekit.activations.store import Store
-from probekit.adaptation.examples import Examples, Target, nested, read_examples
+from probekit.adaptation.examples import Examples, Target, as_list, decisions, nested, read_examples
 from probekit.adaptation.features import Features
-from probekit.adaptation.fit_settings import class_weights
+from probekit.adaptation.fit_settings import check_seed, class_weights, params_given
 from probekit.adaptation.reading import Reader
-from probekit.adaptation.saved import save_adapted, target_of, target_words
+from probekit.adaptation.saved import folder_of, found_again, save_adapted, target_of, target_words
 from probekit.adaptation.strategy import Head, find_strategy, make_head
 from probekit.errors import ConfigError, DataError
 from probekit.glossary import Progress, silent
@@ -78,6 +78,9 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
         Raises DataError (examples, labels), ConfigError (settings, strategy), ModelError (the model) and DiskError.
         """
         strategy = find_strategy(self.strategy, "feature-extraction")
+        given = params_given(self)
+        check_seed(self.seed)
+        y, y_dev = as_list(y), as_list(y_dev)
         examples = read_examples(X, y)
         target = Target.of(y, examples, self.target)
         codes = target.encode(y, examples)
@@ -98,6 +101,7 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
             class_weight=None if weight is None else np.array(weight),
         )
         self.unit_, self.target_, self.head_, self.reader_ = examples.unit, target, head, reader
+        self.given_ = given
         self.prior_ = (
             np.array([codes.mean()])
             if target.numeric
@@ -111,6 +115,8 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
 
     def _read(self, reader: Reader, head: Head, examples: Examples, progress: Progress) -> Features:
         """Features of training; settles `pool_`."""
+        if not isinstance(self.pool, str):
+            raise ConfigError(f"pool is a name such as 'mean' or 'auto'; got {self.pool!r}")
         self.pool_ = "mean" if self.pool == "auto" else self.pool
         wide = self.pool == "wide"
         if wide:
@@ -187,9 +193,12 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
         return examples, outputs
 
     def decision_function(self, X: Any) -> Any:
-        """Outputs of the head: [units, classes] log-probabilities, or [units] numbers; for words a list of them."""
+        """Outputs of the head: log-probabilities [units, classes], of two classes log odds of the second [units]; or
+        numbers [units]. For words a list of them."""
         examples, outputs = self._outputs(X)
-        return nested(outputs[:, 0].astype(np.float64) if self.target_.numeric else outputs, examples)
+        return nested(
+            outputs[:, 0].astype(np.float64) if self.target_.numeric else decisions(outputs), examples
+        )
 
     def predict_proba(self, X: Any) -> Any:
         """Probabilities of `classes_`, [units, classes]; for words a list of them. Raises ConfigError for numbers."""
@@ -217,20 +226,24 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
         return float(np.mean(outputs.argmax(axis=1) == gold))
 
     def save(self, folder: str | Path) -> None:
-        """Write head and settings; `load_adapted` reads them. Neither the model nor what it read is copied.
+        """Write head and settings of `fit`; `load_adapted` reads them. Neither the model nor what it read is copied.
 
         Raises DiskError, NotFittedError.
         """
         check_is_fitted(self, "head_")
         arrays, words = self.head_.state()
-        params = {**self.get_params(deep=False), "model": ModelRef.of(self.model).to_dict(), "store": None}
-        params["options"] = None if self.options is None else dict(self.options)
-        if isinstance(self.class_weight, Mapping):
-            pairs = self.class_weight.items()
+        ref = ModelRef.of(self.given_["model"])
+        plain = {
+            key: value.item() if isinstance(value, np.generic) else value
+            for key, value in self.given_.items()
+        }
+        params = {**plain, "model": ref.to_dict(), "store": None}
+        if isinstance(params["class_weight"], Mapping):
+            pairs = params["class_weight"].items()
             params["class_weight"] = [[getattr(k, "item", lambda k=k: k)(), float(v)] for k, v in pairs]
         save_adapted(folder, "feature-extraction", {**arrays, "prior": self.prior_}, {
             "params": params, "head": words, "unit": self.unit_, "target": target_words(self.target_),
-            "fingerprint": self.fingerprint_,
+            "fingerprint": self.fingerprint_, "model_folder": folder_of(ref),
             "pool": self.pool_, "history": self.history_,
             "counts": [self.n_truncated_, self.n_left_out_],
         })  # fmt: skip
@@ -241,10 +254,11 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
     ) -> Self:
         """The estimator that `save` wrote as arrays and plain values; the model is not loaded yet."""
         params = dict(words["params"])
-        ref = ModelRef.of(params["model"])
+        ref = found_again(params["model"], words.get("model_folder"))
         if isinstance(params["class_weight"], list):
             params["class_weight"] = dict(params["class_weight"])
         found = cls(**{**params, "model": ref if device is None else replace(ref, device=device)})
+        found.given_ = params_given(found)
         found.unit_, found.target_, found.pool_ = words["unit"], target_of(words["target"]), words["pool"]
         found.prior_, found.fingerprint_ = arrays["prior"], words["fingerprint"]
         strategy = find_strategy(found.strategy, "feature-extraction")

@@ -14,14 +14,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from probekit.adaptation.checkpoint import Keeper, own_generators
-from probekit.adaptation.examples import Examples, Target, nested, read_examples
+from probekit.adaptation.examples import Examples, Target, as_list, decisions, nested, read_examples
 from probekit.adaptation.export import export_body
-from probekit.adaptation.fit_settings import loop_plan, settings_in_force
+from probekit.adaptation.fit_settings import loop_plan, params_given, settings_in_force
 from probekit.adaptation.inputs import Inputs, encode_inputs
 from probekit.adaptation.live import Live, reads_ahead
 from probekit.adaptation.loop import Labelled, predict_outputs, run_loop
 from probekit.adaptation.run_identity import run_identity
-from probekit.adaptation.saved import save_adapted, target_of, target_words
+from probekit.adaptation.saved import folder_of, found_again, save_adapted, target_of, target_words
 from probekit.adaptation.strategy import Tuning, find_strategy, make_tuning
 from probekit.errors import ConfigError, DataError, ModelError
 from probekit.glossary import Progress, silent
@@ -121,12 +121,14 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         Raises DataError (examples, labels), ConfigError (settings, strategy), ModelError (the model, memory) and
         TrainingFailed (the loss is no number any more, or diverges).
         """
-        settings = settings_in_force(
-            self.get_params(deep=False), find_strategy(self.strategy, "fine-tuning").defaults
-        )
+        given = params_given(self)
+        settings = settings_in_force(given, find_strategy(self.strategy, "fine-tuning").defaults)
         if settings["patience"] is not None and X_dev is None:
             raise ConfigError("patience looks at dev examples: fit(X, y, X_dev, y_dev)")
         warm = bool(self.warm_start and hasattr(self, "live_"))
+        if warm:
+            self._check_warm(given)
+        y, y_dev = as_list(y), as_list(y_dev)
         examples = read_examples(X, y)
         target, codes = self._target(y, examples, warm)
         scaling = (self.center_, self.scale_) if warm else _scaling(target, codes)
@@ -166,11 +168,20 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         self.history_ = history
         self.center_, self.scale_ = scaling
         self.unit_, self.target_, self.live_, self.tuning_ = examples.unit, target, live, tuning
-        self.pool_, self.settings_ = pool, settings
+        self.pool_, self.settings_, self.given_ = pool, settings, given
         self.prior_ = None if target.numeric else np.bincount(codes, minlength=target.outputs) / len(codes)
         self.n_truncated_, self.n_left_out_ = train.inputs.truncated, int(train.inputs.left_out.sum())
         self._count()
         return self
+
+    def _check_warm(self, given: Mapping[str, Any]) -> None:
+        """ConfigError where the last fit cannot be gone on with under the settings given."""
+        for name in ("model", "strategy", "options", "dropout", "target"):
+            if given[name] != self.given_[name]:
+                raise ConfigError(
+                    f"warm start: {name} is {given[name]!r} and was {self.given_[name]!r} in the last fit, which it "
+                    "would go on with; fit with warm_start=False"
+                )
 
     def _target(self, y: Any, examples: Examples, warm: bool) -> tuple[Target, NDArray[Any]]:
         """The target and its codes; with a warm start the target of the last fit."""
@@ -225,15 +236,17 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         outputs = predict_outputs(self.live_, inputs)
         self.n_truncated_predicted_ = inputs.truncated
         self.n_left_out_predicted_ = int(inputs.left_out.sum())
-        outputs[inputs.left_out] = 0.0 if self.prior_ is None else np.log(self.prior_)
+        with np.errstate(divide="ignore"):  # a class that a warm start did not meet again
+            outputs[inputs.left_out] = 0.0 if self.prior_ is None else np.log(self.prior_)
         return examples, outputs
 
     def decision_function(self, X: Any) -> Any:
-        """Outputs of the head: [units, classes] logits, or [units] numbers; for words a list of them."""
+        """Outputs of the head: logits [units, classes], of two classes log odds of the second [units]; or numbers
+        [units]. For words a list of them."""
         examples, outputs = self._outputs(X)
         if self.target_.numeric:
             return nested(outputs[:, 0].astype(np.float64) * self.scale_ + self.center_, examples)
-        return nested(outputs, examples)
+        return nested(decisions(outputs), examples)
 
     def predict_proba(self, X: Any) -> Any:
         """Probabilities of `classes_`, [units, classes]; for words a list of them. Raises ConfigError for numbers."""
@@ -260,24 +273,25 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         return float(np.mean(outputs.argmax(axis=1) == gold))
 
     def save(self, folder: str | Path) -> None:
-        """Write what was trained, the head and the settings; `load_adapted` reads it. The model itself is not copied
-        unless all of it was trained. Raises DiskError, NotFittedError."""
+        """Write what was trained, the head and the settings of `fit`; `load_adapted` reads it. The model itself is not
+        copied unless all of it was trained. Raises DiskError, NotFittedError."""
         check_is_fitted(self, "live_")
         arrays = {name: tensor.cpu().numpy() for name, tensor in self._tuned().items()}
         save_adapted(folder, "fine-tuning", arrays, self._words())
 
     def _words(self) -> dict[str, Any]:
         """Everything but the weights as plain values."""
-        params = {key: _plain(value) for key, value in self.get_params(deep=False).items()}
-        if isinstance(self.class_weight, Mapping):
-            params["class_weight"] = [[_plain(key), float(value)] for key, value in self.class_weight.items()]
+        params = {key: _plain(value) for key, value in self.given_.items()}
+        ref, weights = ModelRef.of(params["model"]), params["class_weight"]
+        if isinstance(weights, Mapping):
+            params["class_weight"] = [[_plain(key), float(value)] for key, value in weights.items()]
         return {
             "params": {
                 **params,
-                "model": ModelRef.of(self.model).to_dict(),
-                "options": None if self.options is None else dict(self.options),
-                "checkpoint": None if self.checkpoint is None else str(self.checkpoint),
+                "model": ref.to_dict(),
+                "checkpoint": None if params["checkpoint"] is None else str(params["checkpoint"]),
             },
+            "model_folder": folder_of(ref),
             "options_in_force": dict(self.settings_["options"]),
             "fingerprint": self.live_.model.fingerprint,
             "unit": self.unit_,
@@ -295,7 +309,7 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
     ) -> Self:
         """The estimator that `save` wrote as arrays and plain values."""
         params = dict(words["params"])
-        ref = ModelRef.of(params["model"])
+        ref = found_again(params["model"], words.get("model_folder"))
         if isinstance(params["class_weight"], list):
             params["class_weight"] = dict(params["class_weight"])
         found = cls(**{**params, "model": ref if device is None else replace(ref, device=device)})
@@ -305,9 +319,9 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         found.prior_ = None if words["prior"] is None else np.array(words["prior"])
         found.history_ = list(words["history"])
         found.n_truncated_, found.n_left_out_ = words["counts"]
-        given = found.get_params(deep=False)
+        found.given_ = params_given(found)
         found.settings_ = settings_in_force(
-            {**given, "options": words["options_in_force"]},
+            {**found.given_, "options": words["options_in_force"]},
             find_strategy(found.strategy, "fine-tuning").defaults,
         )
         found.live_, found.tuning_ = found._again(arrays, words["fingerprint"])
@@ -341,8 +355,8 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "live_")
         arrays = {name: tensor.cpu().numpy() for name, tensor in self._tuned().items()}
-        live, tuning = self._again(arrays, self.live_.model.fingerprint)
-        export_body(folder, live, tuning, self._words())
+        again = type(self).restored(arrays, self._words())
+        export_body(folder, again.live_, again.tuning_, self._words())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,22 @@ from probekit.models.training.loop import bfloat16_is_fast
 PRECISIONS = ("auto", "float32", "bfloat16")
 HOUSE = {"epochs": 3, "rate": 1e-4, "schedule": "linear", "warmup": 0.1, "weight_decay": 0.01}
 """What holds where neither the estimator nor its strategy says anything."""
+
+
+def params_given(estimator: Any) -> dict[str, Any]:
+    """The parameters of an estimator as they are now. ConfigError where ``options`` is no mapping."""
+    found: dict[str, Any] = estimator.get_params(deep=False)
+    if not isinstance(found["options"], Mapping | None):
+        raise ConfigError(f"options is a mapping from names to values, or None; got {found['options']!r:.60}")
+    return {**found, "options": None if found["options"] is None else dict(found["options"])}
+
+
+def check_seed(seed: Any) -> None:
+    """ConfigError for what no generator can be begun with."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConfigError(f"seed must be a whole number of at least 0; got {seed!r}")
+    if seed >= 2**63:
+        raise ConfigError(f"seed must lie below 2**63; got {seed!r}")
 
 
 def settings_in_force(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +69,6 @@ def _check(found: Mapping[str, Any]) -> None:
     for name, least, may_be_none in (
         ("batch_size", 1, False),
         ("accumulate", 1, False),
-        ("seed", 0, False),
         ("max_pieces", 3, True),
         ("patience", 1, True),
     ):
@@ -59,6 +76,7 @@ def _check(found: Mapping[str, Any]) -> None:
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
         if not (whole and value >= least) and not (may_be_none and value is None):
             raise ConfigError(f"{name} must be a whole number of at least {least}; got {value!r}")
+    check_seed(found["seed"])
     check_schedule(found["schedule"])
     for name, known in (("pool", ("auto", *POOLS)), ("precision", PRECISIONS)):
         if found[name] not in known:
@@ -125,7 +143,7 @@ def class_weights(asked: Any, target: Target, codes: NDArray[Any]) -> tuple[floa
                 f"class_weight names a label {label!r} that training has not; "
                 f"{did_you_mean(str(label), [str(one) for one in classes])}"
             )
-        if not isinstance(weight, int | float) or not np.isfinite(weight) or weight < 0:
+        if isinstance(weight, bool) or not isinstance(weight, Real) or not 0 <= float(weight) < math.inf:
             raise ConfigError(f"class_weight of {label!r} must be a number of at least 0; got {weight!r}")
     found = tuple(float(asked.get(label, 1.0)) for label in classes)
     if not any(found):

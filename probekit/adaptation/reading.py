@@ -22,6 +22,7 @@ from probekit.data.sentence import Sentence
 from probekit.errors import DataError, ModelError
 from probekit.glossary import Progress, silent
 from probekit.models.align import REASONS, encode
+from probekit.models.hooks.edit import active_edits
 from probekit.models.model import Model
 from probekit.models.ref import ModelRef
 
@@ -32,7 +33,8 @@ FILLER = "a"
 class Reader:
     """A frozen model that is loaded when first needed, and the store that remembers what it read.
 
-    With `fingerprint`, ModelError for a model of other weights; where memory does not suffice, ModelError too.
+    With `fingerprint`, ModelError for a model of other weights; where memory does not suffice, ModelError too. While
+    edits of the model are in force, every text is read under them, and none of that is remembered as the model's own.
     """
 
     def __init__(
@@ -121,7 +123,8 @@ class Reader:
         """Where the store holds texts, all different, after what it lacked was read."""
         form = "surface" if isinstance(texts[0], str) else "words"
         known = None
-        if self.ref is not None:
+        edited = self._model is not None and bool(active_edits(self._model))
+        if self.ref is not None and not edited:
             if self._identity is None:
                 self._identity = reader_identity(self.ref)
             known = KnownTexts(self.store, self._identity, unit, pool, form)

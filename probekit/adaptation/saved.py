@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from probekit.adaptation.examples import Target
 from probekit.errors import DataError
+from probekit.models.ref import ModelRef
 from probekit.results.bundle import load_bundle, save_bundle
 
 STEM = "adapted"
@@ -59,6 +61,20 @@ def load_adapted(folder: str | Path, *, device: str | None = None) -> Any:
         )
     home, name = HOMES[kind]
     return getattr(importlib.import_module(home), name).restored(arrays, words, device)
+
+
+def folder_of(ref: ModelRef) -> str | None:
+    """Where a model given by a folder lies, whatever the current folder will be; None for one given by name."""
+    folder = Path(ref.name).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else None
+
+
+def found_again(told: Mapping[str, Any], folder: str | None) -> ModelRef:
+    """The model that was saved as `told`: the folder it lay in then, where none is seen under its name from here."""
+    ref = ModelRef.of(told)
+    if folder is None or Path(ref.name).expanduser().is_dir() or not Path(folder).is_dir():
+        return ref
+    return replace(ref, name=folder)
 
 
 def target_words(target: Target) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from probekit.cli.common import emit, format_option, json_option
 def command(model: str, data: tuple[str, ...], data_format: str | None, as_json: bool) -> None:
     """Predict texts with MODEL, the folder of a saved classifier (`save`, or `probekit adapt --save`).
 
-    A line for each text: label, probability, text, with tabs between; for classifiers of words a line for each word.
+    A line for each text: label, probability, text, with tabs between (a line break inside a text is shown as a space);
+    for classifiers of words a line for each word.
     """
     from probekit.data.read_corpus import check_format
     from probekit.experiment.predicted import predict_files
@@ -28,4 +29,9 @@ def command(model: str, data: tuple[str, ...], data_format: str | None, as_json:
     for one in found:
         label = f"{one.label:.4g}" if isinstance(one.label, float) else str(one.label)
         sure = "-" if one.probability is None else f"{one.probability:.3f}"
-        click.echo(f"{label}\t{sure}\t{one.text}")
+        click.echo(f"{_on_a_line(label)}\t{sure}\t{_on_a_line(one.text)}")
+
+
+def _on_a_line(text: str) -> str:
+    """A text whose line breaks are spaces, so that a line stays one."""
+    return " ".join(text.splitlines())

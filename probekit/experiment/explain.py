@@ -260,7 +260,7 @@ def explain(
     example = fitted.example(text)
     place, by_word = 0, None
     if fitted.unit == "word":
-        if not 1 <= word <= len(example):
+        if not isinstance(word, int | np.integer) or not 1 <= word <= len(example):
             raise ConfigError(f"no word {word}; the text has words 1 to {len(example)}")
         place, by_word = word - 1, fitted.of_words(example)
     outputs = fitted.ask([example])[0] if by_word is None else by_word[place]

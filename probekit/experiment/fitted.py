@@ -58,10 +58,8 @@ class Fitted:
             raise ConfigError(f"a fitted classifier expected, got {type(classifier).__name__}")
         if hasattr(classifier, "fit"):
             check_is_fitted(classifier)
-        final = _final(classifier)
-        estimator = classifier
-        if isinstance(final, FeatureExtract) and final is classifier:
-            estimator = final = _forgetful(final)
+        estimator = _forgetful(classifier) if isinstance(_final(classifier), FeatureExtract) else classifier
+        final = _final(estimator)
         classes = getattr(classifier, "classes_", None)
         if classes is not None and not hasattr(classifier, "predict_proba"):
             raise ConfigError(
@@ -152,9 +150,16 @@ class Fitted:
         return isinstance(self.final, FineTune) and isinstance(self.final.live_.body, Fronted)
 
 
-def _forgetful(frozen: FeatureExtract) -> FeatureExtract:
-    """The same classifier with a store of its own, which goes when it goes."""
+def _forgetful(frozen: Any) -> Any:
+    """The same classifier with a store of its own, which goes when it goes; inside searches and pipelines too."""
     found = copy.copy(frozen)
+    if hasattr(frozen, "best_estimator_"):
+        found.best_estimator_ = _forgetful(frozen.best_estimator_)
+        return found
+    if hasattr(frozen, "steps"):
+        name, last = frozen.steps[-1]
+        found.steps = [*frozen.steps[:-1], (name, _forgetful(last))]
+        return found
     folder = tempfile.mkdtemp(prefix="probekit-explain-")
     weakref.finalize(found, shutil.rmtree, folder, ignore_errors=True)
     found.reader_ = copy.copy(frozen.reader_)

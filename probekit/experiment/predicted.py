@@ -34,14 +34,15 @@ def predict_files(
 ) -> list[Predicted]:
     """Predict every text of some files with a saved (or fitted) classifier, in the order of the files.
 
-    A file whose format cannot be told holds one text a line. A classifier of pairs reads lines of two texts with a
-    tab between; one of words gives every word of a sentence a line. Raises as `load_adapted` and the readers do.
+    A file whose format cannot be told holds one text a line; files of several formats are refused. A classifier of
+    pairs reads lines of two texts with a tab between; one of words gives every word of a sentence a line. Raises as
+    `load_adapted` and the readers do.
 
     >>> predict_files("runs/.../artifacts/lora", ["questions.txt"])  # doctest: +SKIP
     [Predicted(id='questions-1', text='Where is Oulu ?', label='LOC', probability=0.98)]
     """
     loaded = _loaded(classifier)
-    corpus = _read(paths, format, words=loaded.unit_ == "word")
+    corpus = _read(paths, format, loaded.unit_)
     if not len(corpus):
         raise DataError(f"{', '.join(map(str, paths))}: no text to predict")
     if loaded.unit_ == "pair":
@@ -76,29 +77,46 @@ def _loaded(classifier: str | Path | Any) -> Any:
     return load_adapted(classifier)
 
 
-def _read(paths: Sequence[str | Path], format: str | None, *, words: bool) -> Corpus:
-    from probekit.data.read_corpus import guess_format, read_corpus
+def _read(paths: Sequence[str | Path], format: str | None, unit: str) -> Corpus:
+    from probekit.data.read_corpus import read_corpus
 
     given = list(_present(paths))
     if format is None:
-        try:
-            format = guess_format(given)
-        except DataError:  # lines of text, whatever the file is called
-            format = "text"
-        if (
-            format == "columns" and not words
-        ):  # short texts with blank lines between look like words in columns
-            format = "text"
+        formats = {path: _told(path, unit) for path in given}
+        if len(set(formats.values())) > 1:
+            said = ", ".join(f"{Path(path).name}: {form}" for path, form in list(formats.items())[:6])
+            raise DataError(
+                f"these files are not of one format ({said}); predict them one by one, or give the format"
+            )
+        format = formats[given[0]]
     return read_corpus(given, format=format)
 
 
+def _told(path: str | Path, unit: str) -> str:
+    """The format of a file, or of all files of a folder."""
+    from probekit.data.read_corpus import guess_format
+
+    if unit == "pair" and Path(path).suffix.lower() == ".tsv":
+        return "text"  # the tab stands between the two texts
+    try:
+        format = guess_format([path])
+    except DataError:  # lines of text, whatever the file is called
+        if Path(path).is_dir():
+            raise
+        return "text"
+    # short texts with blank lines between look like words in columns
+    return "text" if format == "columns" and unit != "word" else format
+
+
 def _present(paths: Sequence[str | Path]) -> Iterator[str | Path]:
+    """Folders as they are, all else file by file. DataError where there is no such file."""
     from probekit.data.lines import expand
 
     for path in paths:
-        if not Path(path).is_dir():
-            expand(path)  # DataError where there is no such file
-        yield path
+        if Path(path).is_dir():
+            yield path
+        else:
+            yield from expand(path)
 
 
 def _pair(text: str, place: str) -> tuple[str, str]:

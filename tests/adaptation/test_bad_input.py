@@ -52,6 +52,9 @@ LABELLED: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "a missing label": (TEXTS, ["pl", None, "pl", "sg"], {}, "labels must be all text or all numbers"),
     "a table of labels": (TEXTS, np.eye(4), {}, "one label per example expected; got shape (4, 4)"),
     "NaN": (TEXTS, [0.5, float("nan"), 1.0, 2.0], {}, "numbers to predict must be finite"),
+    "NaN as a class": (TEXTS, [0.0, 1.0, float("nan"), 1.0], {"target": "classes"}, "label 2 is missing (NaN)"),
+    "lists of labels": (TEXTS, [["a"], ["a", "b"]] * 2, {}, "one label per example expected; got lists"),
+    "mappings": (TEXTS, [{"a": 1}, {"b": 1}] * 2, {}, "one label per example expected; got a dict ({'a': 1})"),
     "text for numbers": (TEXTS, LABELS, {"target": "number"}, "numbers to predict must be finite; got ['pl'"),
     "labels of words": ([["a", "b"], ["c"]], [["x", "y"], ["x", "y"]], {}, "example 1 has 1 words; its labels are"),
 }  # fmt: skip
@@ -117,6 +120,33 @@ def test_labels_of_another_type_in_dev_and_test(cls: Any, fitted: dict[Any, Any]
     with pytest.raises(DataError) as problem:
         make(cls).fit(TEXTS, LABELS, TEXTS, [1, 2, 1, 2])
     assert "give labels of one type" in line(problem)
+
+
+@pytest.mark.parametrize("cls", BOTH)
+def test_a_number_that_is_none_in_dev_and_test(cls: Any) -> None:
+    with pytest.raises(DataError, match="numbers are predicted; label 1 is nan, leave such examples out"):
+        make(cls).fit(TEXTS, [0.5, 1.0, 2.0, 2.5], TEXTS[:2], [1.0, float("nan")])
+    fitted = make(cls).fit(TEXTS, [0.5, 1.0, 2.0, 2.5])
+    with pytest.raises(DataError, match="label 0 is inf"):
+        fitted.score(TEXTS[:1], [float("inf")])
+
+
+@pytest.mark.parametrize("cls", BOTH)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": -1}, "seed must be a whole number of at least 0; got -1"),
+        ({"seed": "a"}, "seed must be a whole number of at least 0; got 'a'"),
+        ({"seed": 2**70}, "seed must lie below 2**63"),
+        ({"options": "layer"}, "options is a mapping from names to values, or None; got 'layer'"),
+        ({"pool": None}, "pool"),
+        ({"class_weight": {"pl": True}}, "class_weight of 'pl' must be a number of at least 0; got True"),
+    ],
+)
+def test_settings_of_the_wrong_kind(cls: Any, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as problem:
+        make(cls, **settings).fit(TEXTS, LABELS)
+    assert message in line(problem)
 
 
 @pytest.mark.parametrize("cls", BOTH)

@@ -14,6 +14,7 @@ import pytest
 import torch
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import get_scorer, roc_auc_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -22,6 +23,7 @@ from sklearn.utils import estimator_checks
 from probekit.adaptation.feature_extract import FeatureExtract
 from probekit.adaptation.fine_tune import FineTune
 from probekit.adaptation.saved import load_adapted
+from probekit.errors import ConfigError
 from probekit.models.ref import ModelRef
 from tests.tiny_models import tiny_folder
 
@@ -223,12 +225,14 @@ def test_probabilities_labels_and_outputs_agree(strategy: str) -> None:
     labels = [3 if label == "pl" else 7 for label in LABELS]
     fitted = make(strategy).fit(TEXTS, labels)
     shares, outputs, said = fitted.predict_proba(NEW), fitted.decision_function(NEW), fitted.predict(NEW)
-    assert shares.shape == outputs.shape == (3, 2)
+    assert shares.shape == (3, 2)
+    assert outputs.shape == (3,), "of two classes one number, as scikit-learn's scorers read it"
     assert shares.sum(axis=1) == pytest.approx(np.ones(3))
     assert (shares > 0).all()
     assert said.dtype.kind == "i"
     assert said.tolist() == fitted.classes_[shares.argmax(axis=1)].tolist()
-    assert np.log(shares) - np.log(shares[:, :1]) == pytest.approx(outputs - outputs[:, :1], abs=1e-4)
+    assert np.log(shares[:, 1]) - np.log(shares[:, 0]) == pytest.approx(outputs, abs=1e-4)
+    assert said.tolist() == fitted.classes_[(outputs > 0).astype(int)].tolist()
     assert fitted.score(NEW, [7, 7, 7]) == np.mean(said == 7)
     one_by_one = np.concatenate([fitted.predict_proba([text]) for text in NEW[::-1]])[::-1]
     assert one_by_one == pytest.approx(shares, abs=1e-5)  # neighbours do not matter
@@ -241,3 +245,73 @@ def test_lists_arrays_and_columns_of_a_table_are_alike(strategy: str) -> None:
     assert same(make(strategy).fit(np.array(TEXTS), tuple(LABELS)), plain)
     assert same(make(strategy).fit(table["text"], table["label"]), plain)
     assert plain.predict(table["text"]).tolist() == plain.predict(TEXTS).tolist()
+
+
+@pytest.mark.parametrize("strategy", TWO)
+def test_outputs_of_three_classes_are_a_column_each(strategy: str) -> None:
+    fitted = make(strategy).fit(TEXTS, CLASSES)
+    shares, outputs = fitted.predict_proba(NEW), fitted.decision_function(NEW)
+    assert shares.shape == outputs.shape == (3, 3)
+    assert np.log(shares) - np.log(shares[:, :1]) == pytest.approx(outputs - outputs[:, :1], abs=1e-4)
+
+
+@pytest.mark.parametrize("strategy", TWO)
+def test_scorers_that_rank_have_something_to_rank(strategy: str) -> None:
+    found = cross_val_score(make(strategy), TEXTS, LABELS, cv=2, scoring="roc_auc")
+    fitted = fitted_once(strategy)
+    assert np.isfinite(found).all()
+    second = np.array(LABELS) == fitted.classes_[1]
+    by_shares = roc_auc_score(second, fitted.predict_proba(TEXTS)[:, 1])
+    assert get_scorer("roc_auc")(fitted, TEXTS, LABELS) == pytest.approx(by_shares)
+
+
+@pytest.mark.parametrize("strategy", TWO)
+def test_what_gives_examples_one_by_one_is_read_once(strategy: str) -> None:
+    lists, words = [text.split() for text in TEXTS], [[len(w) > 3 for w in text.split()] for text in TEXTS]
+    assert same(make(strategy).fit(iter(TEXTS), iter(LABELS)), fitted_once(strategy))
+    found = make(strategy).fit(iter(lists), iter(words))
+    assert found.unit_ == "word"
+    assert found.predict_proba(lists)[0].shape == (3, 2)
+
+
+@pytest.mark.parametrize("strategy", TWO)
+def test_a_table_of_pairs_is_pairs(strategy: str) -> None:
+    pairs = list(zip(TEXTS, TEXTS[::-1], strict=True))
+    table = make(strategy).fit(np.array(pairs), LABELS)
+    assert table.unit_ == "pair"
+    assert np.array_equal(table.predict_proba(pairs), make(strategy).fit(pairs, LABELS).predict_proba(pairs))
+
+
+@pytest.mark.parametrize(("strategy", "other"), [("full", "pfeiffer"), ("frozen-linear", "knn")])
+def test_what_is_saved_is_what_was_fitted_not_what_was_set_since(
+    strategy: str, other: str, tmp_path: Path
+) -> None:
+    fitted = make(strategy, seed=3).fit(TEXTS, LABELS)
+    fitted.set_params(strategy=other, seed=4).save(tmp_path / "c")
+    again = load_adapted(tmp_path / "c")
+    assert same(again, fitted)
+    assert (again.strategy, again.seed) == (strategy, 3)
+
+
+@pytest.mark.parametrize(
+    "change", [{"strategy": "pfeiffer"}, {"dropout": 0.3}, {"model": str(tiny_folder("gpt2"))}]
+)
+def test_a_warm_start_under_other_settings_is_refused(change: dict[str, Any]) -> None:
+    fitted = make("full", warm_start=True).fit(TEXTS, LABELS)
+    before = fitted.predict_proba(NEW)
+    fitted.set_params(**change)
+    with pytest.raises(ConfigError, match=f"warm start: {next(iter(change))} is .* in the last fit"):
+        fitted.fit(TEXTS, LABELS)
+    assert np.array_equal(fitted.predict_proba(NEW), before)
+
+
+def test_a_class_that_a_warm_start_does_not_meet_again() -> None:
+    fitted = make("full", warm_start=True).fit(TEXTS, CLASSES).fit(TEXTS[:2], CLASSES[:2])
+    assert fitted.predict_proba(NEW).sum(axis=1) == pytest.approx(np.ones(3))
+
+
+@pytest.mark.parametrize("strategy", TWO)
+def test_class_weights_may_be_numbers_of_numpy(strategy: str) -> None:
+    weights = {"pl": np.int64(2), "sg": np.float32(0.5)}
+    plain = make(strategy, class_weight={"pl": 2.0, "sg": 0.5}).fit(TEXTS, LABELS)
+    assert same(make(strategy, class_weight=weights).fit(TEXTS, LABELS), plain)

@@ -11,6 +11,7 @@ from probekit.activations.store import Store
 from probekit.adaptation.examples import read_examples
 from probekit.adaptation.known_texts import FOLDER, KnownTexts, reader_identity
 from probekit.adaptation.reading import Reader
+from probekit.models.hooks.edit import edit
 from probekit.models.ref import ModelRef
 from tests.tiny_models import tiny_folder, write_tiny
 
@@ -102,3 +103,22 @@ def test_an_entry_of_just_these_texts_comes_first():
     exact = KnownTexts(Store(), reader_identity(REF), "sentence", "mean", "surface").find(TEXTS[:2])
     assert len(exact) == 1
     assert len(exact[0].acts.index.ids) == 2
+
+
+def test_what_is_read_under_edits_is_neither_given_out_nor_remembered_as_the_models_own(tmp_path):
+    class Turned:
+        key, rowwise = "turned", True
+
+        def __call__(self, states):
+            return -3.0 * states
+
+    known, new = TEXTS[:2], ["a text of the cat"]
+    reader = Reader(REF, tmp_path / "store")
+    plain = read(known, reader).vectors("2")
+    with edit(reader.model, 2, Turned()):
+        assert np.allclose(read(known, reader).vectors("2"), -3.0 * plain, atol=0.02)
+        turned = read(new, reader).vectors("2")
+    assert np.array_equal(read(known, reader).vectors("2"), plain)
+    after = read(new, reader).vectors("2")
+    assert np.allclose(turned, -3.0 * after, atol=0.02)
+    assert np.array_equal(after, read(new, Reader(REF, tmp_path / "fresh")).vectors("2"))

@@ -121,3 +121,23 @@ def test_a_target_survives_json(classes: Any) -> None:
         assert again.classes is not None
         assert again.classes.dtype == classes.dtype
         assert again.classes.tolist() == classes.tolist()
+
+
+@pytest.mark.parametrize("kind", ["fine-tuning", "feature-extraction"])
+def test_a_model_given_by_a_relative_folder_is_found_from_elsewhere(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    write_tiny("bert", tmp_path / "here" / "model")
+    monkeypatch.chdir(tmp_path / "here")
+    made: Any = (
+        FineTune("model", "head-only", epochs=1) if kind == "fine-tuning" else pk.FeatureExtract("model")
+    )
+    made.fit(TEXTS, LABELS).save(tmp_path / "c")
+    monkeypatch.chdir(tmp_path / "there")
+    again = load_adapted(tmp_path / "c")
+    monkeypatch.chdir(tmp_path / "here")
+    assert np.array_equal(
+        again.predict_proba(["a text never seen"]), made.predict_proba(["a text never seen"])
+    )
+    assert load_adapted(tmp_path / "c").model.name == "model", "where it is seen under its name, it is that"

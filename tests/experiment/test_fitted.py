@@ -94,6 +94,22 @@ def test_looking_leaves_nothing_in_the_store(own_store: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("wrapped", ["pipeline", "search"])
+def test_looking_inside_pipelines_and_searches_leaves_nothing_either(wrapped: str, own_store: Path) -> None:
+    inner = FeatureExtract(str(tiny_folder("bert")))
+    outer = (
+        make_pipeline("passthrough", inner)
+        if wrapped == "pipeline"
+        else GridSearchCV(inner, {"seed": [0]}, cv=2)
+    )
+    outer.fit(TEXTS, LABELS)
+    before = sorted(own_store.rglob("*"))
+    found = Fitted.of(outer)
+    assert found.ask(["another text never seen"]).shape == (1, 2)
+    assert sorted(own_store.rglob("*")) == before
+    assert found.ask(["keys rust"]) == pytest.approx(outer.predict_proba(["keys rust"]), abs=1e-6)
+
+
 def test_the_folder_of_a_saved_one(tmp_path: Path) -> None:
     tuned = FineTune(str(tiny_folder("bert")), "head-only", epochs=1).fit(TEXTS, LABELS)
     tuned.save(tmp_path)

@@ -75,3 +75,22 @@ def test_nothing_to_predict_is_told(fitted: Any, tmp_path: Path) -> None:
         predict_files(fitted, [tmp_path / "empty.txt"])
     with pytest.raises(DataError, match="holds no saved classifier"):
         predict_files(tmp_path, [tmp_path / "empty.txt"])
+
+
+def test_files_of_several_formats_are_no_lines_of_text(fitted: Any, tmp_path: Path) -> None:
+    table, lines = tmp_path / "a.csv", tmp_path / "b.txt"
+    table.write_text("text,label\nthe keys rust,pl\n")
+    lines.write_text("a dog barks\n")
+    assert [one.text for one in predict_files(fitted, [table])] == ["the keys rust"]
+    with pytest.raises(DataError, match=r"not of one format \(a.csv: table, b.txt: text\)"):
+        predict_files(fitted, [table, lines])
+    with pytest.raises(DataError, match=r"not of one format \(a.csv: table, b.txt: text\)"):
+        predict_files(fitted, [str(tmp_path / "*.*")])
+
+
+def test_pairs_with_a_tab_between_may_be_called_tsv(tmp_path: Path) -> None:
+    pairs = list(zip(TEXTS, TEXTS[::-1], strict=True))
+    classifier = FeatureExtract(str(tiny_folder("bert"))).fit(pairs, ["pl", "sg", "pl", "sg"])
+    file = tmp_path / "pairs.tsv"
+    file.write_text("".join(f"{first}\t{second}\n" for first, second in pairs))
+    assert [one.label for one in predict_files(classifier, [file])] == list(classifier.predict(pairs))

@@ -46,6 +46,33 @@ def features(rows=None, words=None):
     return Features((), (words,), words.start.size - 1 if words.unit is None else N)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (linear, {"C": "x"}, "'frozen-linear': C must be a number above 0; got 'x'"),
+        (linear, {"alpha": -1}, "alpha must be a number of at least 0; got -1"),
+        (knn, {"k": True}, "k must be a whole number above 0; got True"),
+        (mlp, {"hidden": (5, 0)}, "hidden has whole numbers from 1 on"),
+        (mlp, {"learning_rate": -1.0}, "learning_rate must be a number above 0; got -1.0"),
+        (mlp, {"max_epochs": 0}, "max_epochs must be a whole number above 0; got 0"),
+        (scalar_mix, {"batch_size": 0}, "batch_size must be a whole number above 0; got 0"),
+        (scalar_mix, {"weight_decay": float("nan")}, "weight_decay must be a number of at least 0; got nan"),
+        (bilstm, {"dropout": 1.0}, "dropout must be a number from 0 up to 1; got 1.0"),
+        (attention_pooling, {"heads": 0}, "heads must be a whole number above 0; got 0"),
+    ],
+)
+def test_an_option_that_means_nothing_is_one_line(kind, options, message):
+    with pytest.raises(ConfigError) as problem:
+        kind.head(options, 0)
+    assert message in str(problem.value)
+
+
+def test_options_may_be_numbers_of_numpy():
+    assert knn.head({"k": np.int64(3)}, 0).k == 3
+    assert mlp.head({"hidden": np.int32(7)}, 0).settings["hidden"] == (7,)
+    assert linear.head({"C": np.float32(0.5)}, 0).C == 0.5
+
+
 def test_sources_of_two_entries_and_gaps():
     first, second = np.array([3, -1, -1, 0]), np.array([-1, 5, -1, -1])
     source = Source(((Acts(), first), (Acts(), second)))
