@@ -84,7 +84,7 @@ def test_dry_run_says_plan_and_cost_and_writes_nothing(
         (("--budget", "hours=2"), "no budget of 'hours'"),
         (("--fractions", "half"), "numbers separated by commas; got 'half'"),
         (("--seeds-of", "full"), "STRATEGY=N, such as full=3; got 'full'"),
-        (("--option", "epochs"), "STRATEGY.KEY=VALUE, such as lora.r=4; got 'epochs'"),
+        (("--option", "epochs"), "STRATEGY.KEY=VALUE, such as lora.rank=4; got 'epochs'"),
         (("--option", "full=3"), "got 'full=3'"),
         (("--metric", "r2"), "metric 'r2' does not fit task 'trec'"),
     ],
