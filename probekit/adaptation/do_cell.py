@@ -21,7 +21,7 @@ from probekit.adaptation.fine_tune import FineTune
 from probekit.adaptation.loop import TrainingFailed
 from probekit.adaptation.meter import Meter
 from probekit.adaptation.problem import NO_LABEL, AdaptProblem
-from probekit.adaptation.strategy import Strategy, find_strategy
+from probekit.adaptation.strategy import Strategy, find_strategy, make_head, make_tuning
 from probekit.errors import ProbekitError
 from probekit.models.ref import ModelRef
 from probekit.results.memory import PeakMemory
@@ -212,18 +212,33 @@ def _parameters(kind: type[Any]) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(kind.__init__).parameters
 
 
+def parted_settings(strategy: Strategy, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of the estimator, and those of the strategy alone."""
+    known = _parameters(FineTune if strategy.family == "fine-tuning" else FeatureExtract)
+    own = {key: value for key, value in settings.items() if key in known and key != "options"}
+    options = {key: value for key, value in settings.items() if key not in known}
+    return own, options | dict(settings.get("options") or {})
+
+
+def check_settings(name: str, settings: Mapping[str, Any]) -> None:
+    """See that a strategy has the options that are set. Raises ConfigError with the nearest name."""
+    strategy = find_strategy(name)
+    _, options = parted_settings(strategy, settings)
+    if strategy.family == "fine-tuning":
+        make_tuning(strategy, options)
+    else:
+        make_head(strategy, options, 0)
+
+
 def make_estimator(
     cell: AdaptCell, strategy: Strategy, settings: Mapping[str, Any], store: str | Path | None
 ) -> Any:
     """The estimator of a cell: settings that it knows are its own, all others are options of the strategy."""
     kind: type[Any] = FineTune if strategy.family == "fine-tuning" else FeatureExtract
-    known = _parameters(kind)
-    own = {key: value for key, value in settings.items() if key in known and key != "options"}
-    options = {key: value for key, value in settings.items() if key not in known}
-    options |= dict(settings.get("options") or {})
+    own, options = parted_settings(strategy, settings)
     if kind is FeatureExtract:
         own["store"] = store
-    elif "checkpoint" in known and not cell.billed:  # a bill of half a run would be wrong
+    elif not cell.billed:  # a bill of half a run would be wrong
         own["checkpoint"] = cell.stem + ".checkpoint"
     return kind(
         ModelRef.of(cell.model), strategy=cell.strategy, options=options or None, seed=cell.seed, **own

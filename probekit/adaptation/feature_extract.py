@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +16,7 @@ from probekit.adaptation.examples import Examples, Target, as_list, decisions, n
 from probekit.adaptation.features import Features
 from probekit.adaptation.fit_settings import check_seed, class_weights, params_given
 from probekit.adaptation.reading import Reader
-from probekit.adaptation.saved import folder_of, found_again, save_adapted, target_of, target_words
+from probekit.adaptation.saved import folder_of, save_adapted, target_of, target_words
 from probekit.adaptation.strategy import Head, find_strategy, make_head
 from probekit.errors import ConfigError, DataError
 from probekit.glossary import Progress, silent
@@ -249,15 +248,12 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
         })  # fmt: skip
 
     @classmethod
-    def restored(
-        cls, arrays: Mapping[str, NDArray[Any]], words: Mapping[str, Any], device: str | None = None
-    ) -> Self:
+    def restored(cls, arrays: Mapping[str, NDArray[Any]], words: Mapping[str, Any], ref: ModelRef) -> Self:
         """The estimator that `save` wrote as arrays and plain values; the model is not loaded yet."""
         params = dict(words["params"])
-        ref = found_again(params["model"], words.get("model_folder"))
         if isinstance(params["class_weight"], list):
             params["class_weight"] = dict(params["class_weight"])
-        found = cls(**{**params, "model": ref if device is None else replace(ref, device=device)})
+        found = cls(**{**params, "model": ref})
         found.given_ = params_given(found)
         found.unit_, found.target_, found.pool_ = words["unit"], target_of(words["target"]), words["pool"]
         found.prior_, found.fingerprint_ = arrays["prior"], words["fingerprint"]

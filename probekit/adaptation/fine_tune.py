@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -304,15 +303,12 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         }
 
     @classmethod
-    def restored(
-        cls, arrays: Mapping[str, NDArray[Any]], words: Mapping[str, Any], device: str | None = None
-    ) -> Self:
+    def restored(cls, arrays: Mapping[str, NDArray[Any]], words: Mapping[str, Any], ref: ModelRef) -> Self:
         """The estimator that `save` wrote as arrays and plain values."""
         params = dict(words["params"])
-        ref = found_again(params["model"], words.get("model_folder"))
         if isinstance(params["class_weight"], list):
             params["class_weight"] = dict(params["class_weight"])
-        found = cls(**{**params, "model": ref if device is None else replace(ref, device=device)})
+        found = cls(**{**params, "model": ref})
         found.unit_, found.pool_ = words["unit"], words["pool"]
         found.target_ = target_of(words["target"])
         found.center_, found.scale_ = words["scaling"]
@@ -355,8 +351,10 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "live_")
         arrays = {name: tensor.cpu().numpy() for name, tensor in self._tuned().items()}
-        again = type(self).restored(arrays, self._words())
-        export_body(folder, again.live_, again.tuning_, self._words())
+        words = self._words()
+        ref = found_again(words["params"]["model"], words.get("model_folder"))
+        again = type(self).restored(arrays, words, ref)
+        export_body(folder, again.live_, again.tuning_, words)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

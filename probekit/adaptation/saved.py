@@ -22,7 +22,7 @@ HOMES = {
     "fine-tuning": ("probekit.adaptation.fine_tune", "FineTune"),
     "feature-extraction": ("probekit.adaptation.feature_extract", "FeatureExtract"),
 }
-"""Which class reads which kind: each has ``restored(arrays, words, device) -> itself, fitted``."""
+"""Which class reads which kind: each has ``restored(arrays, words, ref) -> itself, fitted``."""
 
 
 def save_adapted(
@@ -32,10 +32,13 @@ def save_adapted(
     save_bundle(Path(folder) / STEM, arrays, {**words, "kind": kind, "format": FORMAT})
 
 
-def load_adapted(folder: str | Path, *, device: str | None = None) -> Any:
+def load_adapted(
+    folder: str | Path, *, model: str | ModelRef | None = None, device: str | None = None
+) -> Any:
     """A classifier that `save` wrote, ready to predict the same bits on the same kind of device.
 
-    `device` takes the place of the one it was fitted on. The model that was adapted is read by its name or folder.
+    `device` takes the place of the one it was fitted on. The model that was adapted is read by its name or folder;
+    `model` says where it lies now, if it was moved. It must still be the same.
     Raises DataError where the folder holds no classifier, StoreError where it is damaged, ModelError where the model
     is not there any more, or is another one.
 
@@ -60,7 +63,14 @@ def load_adapted(folder: str | Path, *, device: str | None = None) -> Any:
             f"{', '.join(HOMES)}"
         )
     home, name = HOMES[kind]
-    return getattr(importlib.import_module(home), name).restored(arrays, words, device)
+    ref = (
+        found_again(words["params"]["model"], words.get("model_folder"))
+        if model is None
+        else ModelRef.of(model)
+    )
+    if device is not None:
+        ref = replace(ref, device=device)
+    return getattr(importlib.import_module(home), name).restored(arrays, words, ref)
 
 
 def folder_of(ref: ModelRef) -> str | None:

@@ -55,6 +55,7 @@ class WantedAdaptation:
 
 def adaptations_of(plan: Plan) -> list[WantedAdaptation]:
     """The comparisons of a plan, their tasks read before a model is loaded. Raises ConfigError."""
+    from probekit.adaptation.do_cell import check_settings
     from probekit.data.task import load_task
 
     found = []
@@ -64,6 +65,8 @@ def adaptations_of(plan: Plan) -> list[WantedAdaptation]:
         if analysis.metric is not None and numeric != (analysis.metric in ("spearman", "pearson", "r2")):
             what = "numbers: spearman, pearson, r2" if numeric else "classes: accuracy, macro_f1, mcc"
             raise ConfigError(f"metric {analysis.metric!r} does not fit task {task.name!r}, which has {what}")
+        for name in analysis.strategies:
+            check_settings(name, analysis.options.get(name, {}))
         found.append(WantedAdaptation(analysis, task))
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,12 +16,8 @@ from probekit.results.run import Run
 
 SCHEMA = 1
 """Raised whenever the same plan would give other numbers or other files than before."""
-FINISHED = (
-    "*.layer-*.json", "*.parts.json",
-    *(f"*-change*.{part}.*.json" for part in ("adapt", "probe", "drift", "heads", "judge", "perplexity")),
-    "*/*.json",
-)  # fmt: skip
-"""What finished cells are called: of probes, suites, changes, and (in a folder of their own) adaptations."""
+PREPARED = re.compile(r"\.(problem|task|neutral)\.json|\.problem\.[^.]+\.json")
+"""What is written before a cell is done: problems, tasks, sentences for all. All else is a finished cell."""
 
 
 def run_hash(plan: dict[str, Any], corpus_hash: str, models: list[str]) -> str:
@@ -67,7 +64,7 @@ def find_or_make(runs: Path, experiment: str, digest: str, *, fresh: bool) -> tu
 def forget(run: Run) -> None:
     """Remove the folder of a run that came to nothing; one with a finished cell stays, to be continued."""
     cells = run.path / "cells"
-    if any(True for pattern in FINISHED for _ in cells.glob(pattern)):
+    if any(not PREPARED.search(file.name) for file in cells.rglob("*.json") if file.name != "state.json"):
         return
     home = run.path.parent
     shutil.rmtree(run.path, ignore_errors=True)

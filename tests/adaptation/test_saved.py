@@ -141,3 +141,15 @@ def test_a_model_given_by_a_relative_folder_is_found_from_elsewhere(
         again.predict_proba(["a text never seen"]), made.predict_proba(["a text never seen"])
     )
     assert load_adapted(tmp_path / "c").model.name == "model", "where it is seen under its name, it is that"
+
+
+def test_a_model_that_was_moved_is_named(tmp_path: Path) -> None:
+    there, now = tmp_path / "there", tmp_path / "now"
+    shutil.copytree(tiny_folder("bert"), there)
+    clf = FineTune(str(there), "head-only", epochs=1).fit(TEXTS, LABELS)
+    clf.save(tmp_path / "c")
+    there.rename(now)
+    with pytest.raises(ModelError):
+        load_adapted(tmp_path / "c")
+    again = load_adapted(tmp_path / "c", model=str(now))
+    assert np.array_equal(again.predict_proba(TEXTS), clf.predict_proba(TEXTS))

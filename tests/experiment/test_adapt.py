@@ -165,6 +165,15 @@ def test_a_strategy_that_cannot_be_is_named_and_the_others_go_on(tmp_path: Path)
     assert "finished" in run.info
 
 
+def test_an_option_that_a_strategy_has_not_stops_before_anything_runs(tmp_path: Path) -> None:
+    home = experiment(tmp_path, seeds="seeds = 1")
+    text = (home / "experiment.toml").read_text()
+    (home / "experiment.toml").write_text(text + "\n[analysis.options.frozen-linear]\nlayre = 1\n")
+    with pytest.raises(ConfigError, match=r"'frozen-linear' has no option 'layre'; did you mean 'layer'"):
+        start(home)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_kept_classifiers_predict_files(finished: Run, tmp_path: Path) -> None:
     kept = saved_in(finished.path)
     assert [folder.name for folder in kept] == ["frozen-linear", "full"]

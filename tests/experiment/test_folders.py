@@ -18,6 +18,9 @@ from probekit.results.run import Run
         "m-change.adapt.adapted-0.json",
         "m-change-2.probe.upos.1.before.json",
         "m-adapt-trec/full-seed-1-0123abcd.json",
+        "m-erase.upos.leace.3.0.json",
+        "m-attend.relations.json",
+        "m-look.projection.upos.json",
     ],
 )
 def test_a_run_with_a_finished_cell_stays(tmp_path: Path, cell: str) -> None:
@@ -30,11 +33,19 @@ def test_a_run_with_a_finished_cell_stays(tmp_path: Path, cell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "problem", ["m-adapt-trec.problem.json", "m-change.task.json", "m-change.problem.upos.json"]
+    "problem",
+    [
+        "m-adapt-trec.problem.json",
+        "m-adapt-trec/full-seed-1-0123abcd.checkpoint/state.json",
+        "m-change.task.json",
+        "m-change.problem.upos.json",
+        "m-erase.neutral.json",
+    ],
 )
 def test_a_run_with_problems_alone_is_removed(tmp_path: Path, problem: str) -> None:
     folder = tmp_path / "some" / "20260101T000000Z-0123abcd"
-    (folder / "cells").mkdir(parents=True)
-    (folder / "cells" / problem).write_text("{}")
+    file = folder / "cells" / problem
+    file.parent.mkdir(parents=True)
+    file.write_text("{}")
     forget(Run(folder))
     assert not folder.exists()

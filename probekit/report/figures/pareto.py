@@ -64,7 +64,7 @@ def draw_pareto(panel: Panel, width: float = PAGE) -> Figure:
                 markerfacecolor=face, markeredgewidth=1.0, elinewidth=0.8, alpha=0.95, zorder=3,
             )  # fmt: skip
     axes.grid(axis="both")
-    axes.set_xlabel(shown(labels["x_label"]))
+    axes.set_xlabel(shown(labels["x_label"]) + (", log scale" if axes.get_xscale() == "log" else ""))
     axes.set_ylabel(folded(shown(labels["y_label"]), int(6.2 * width)))
     reference, limits = panel.labels.get("reference"), axes.get_ylim()
     if reference and limits[0] <= reference["value"] <= limits[1]:
