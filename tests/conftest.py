@@ -23,6 +23,16 @@ def own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return root
 
 
+@pytest.fixture(autouse=True)
+def page_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in tests of experiments and commands draw their page, and leave out the same figures as files beside it.
+
+    Those take three quarters of such a run, and are drawn in `tests/report` and `tests/integration`.
+    """
+    if request.path.parent.name in ("experiment", "cli"):
+        monkeypatch.setattr("probekit.report.write.render", lambda panel, kind, width: b"left out")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of public data sets beside the checkout (tests marked `real`)."""
