@@ -8,11 +8,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from probekit.activations.store import Store
-from probekit.adaptation.examples import Examples, Target, as_list, decisions, nested, read_examples
+from probekit.adaptation.answers import TextEstimator
+from probekit.adaptation.examples import Examples, Target, as_list, read_examples
 from probekit.adaptation.features import Features
 from probekit.adaptation.fit_settings import check_seed, class_weights, params_given
 from probekit.adaptation.reading import Reader
@@ -20,12 +20,11 @@ from probekit.adaptation.saved import folder_of, save_adapted, target_of, target
 from probekit.adaptation.strategy import Head, find_strategy, make_head
 from probekit.errors import ConfigError, DataError
 from probekit.glossary import Progress, silent
-from probekit.maths.scores import r2
 from probekit.models.model import Model
 from probekit.models.ref import ModelRef
 
 
-class FeatureExtract(BaseEstimator):  # type: ignore[misc]
+class FeatureExtract(TextEstimator):
     """A head on the stored states of a frozen Transformer.
 
     `model` is a name, a folder or a `ModelRef`; loaded only when a text is met that the `store` has not. `strategy`
@@ -47,6 +46,8 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
     >>> clf.predict(["a key rusts"]).shape
     (1,)
     """
+
+    fitted_by = "head_"
 
     def __init__(
         self,
@@ -191,39 +192,6 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
         outputs[features.left_out] = self.prior_ if self.target_.numeric else np.log(self.prior_)
         return examples, outputs
 
-    def decision_function(self, X: Any) -> Any:
-        """Outputs of the head: log-probabilities [units, classes], of two classes log odds of the second [units]; or
-        numbers [units]. For words a list of them."""
-        examples, outputs = self._outputs(X)
-        return nested(
-            outputs[:, 0].astype(np.float64) if self.target_.numeric else decisions(outputs), examples
-        )
-
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities of `classes_`, [units, classes]; for words a list of them. Raises ConfigError for numbers."""
-        check_is_fitted(self, "head_")
-        if self.target_.numeric:
-            raise ConfigError("numbers are predicted, so there are no probabilities; use predict")
-        examples, outputs = self._outputs(X)
-        shares = np.exp(outputs.astype(np.float64))
-        return nested(shares / shares.sum(axis=1, keepdims=True), examples)
-
-    def predict(self, X: Any) -> Any:
-        """The most probable labels, or numbers; for words a list of arrays."""
-        check_is_fitted(self, "head_")
-        if self.target_.numeric:
-            return self.decision_function(X)
-        examples, outputs = self._outputs(X)
-        return nested(self.classes_[outputs.argmax(axis=1)], examples)
-
-    def score(self, X: Any, y: Any) -> float:
-        """Share of units that are right, or R2 of numbers. A label unseen in training cannot be right."""
-        examples, outputs = self._outputs(X)
-        gold = self.target_.encode(y, examples)
-        if self.target_.numeric:
-            return r2(gold, outputs[:, 0].astype(np.float64))
-        return float(np.mean(outputs.argmax(axis=1) == gold))
-
     def save(self, folder: str | Path) -> None:
         """Write head and settings of `fit`; `load_adapted` reads them. Neither the model nor what it read is copied.
 
@@ -265,13 +233,3 @@ class FeatureExtract(BaseEstimator):  # type: ignore[misc]
         found.reader_ = Reader(found.model, None, fingerprint=found.fingerprint_)
         found._count()
         return found
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        target = getattr(self, "target_", None)
-        numeric = self.target == "number" if target is None else target.numeric
-        tags.estimator_type = "regressor" if numeric else "classifier"
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        tags.target_tags.required = True
-        return tags

@@ -9,11 +9,11 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from probekit.adaptation.answers import TextEstimator
 from probekit.adaptation.checkpoint import Keeper, own_generators
-from probekit.adaptation.examples import Examples, Target, as_list, decisions, nested, read_examples
+from probekit.adaptation.examples import Examples, Target, as_list, read_examples
 from probekit.adaptation.export import export_body
 from probekit.adaptation.fit_settings import loop_plan, params_given, settings_in_force
 from probekit.adaptation.inputs import Inputs, encode_inputs
@@ -24,13 +24,12 @@ from probekit.adaptation.saved import folder_of, found_again, save_adapted, targ
 from probekit.adaptation.strategy import Tuning, find_strategy, make_tuning
 from probekit.errors import ConfigError, DataError, ModelError
 from probekit.glossary import Progress, silent
-from probekit.maths.scores import r2
 from probekit.models.model import Model
 from probekit.models.quiet import quiet
 from probekit.models.ref import ModelRef
 
 
-class FineTune(BaseEstimator):  # type: ignore[misc]
+class FineTune(TextEstimator):
     """A Transformer fine-tuned on texts, pairs of texts, or the words of sentences.
 
     `model` is a name, a folder or a `ModelRef`, loaded in `fit`; `strategy` says what is trained, `options` are the
@@ -56,6 +55,7 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
     (1, 2)
     """
 
+    fitted_by = "live_"
     live_: Live
     tuning_: Tuning
     center_: float
@@ -239,37 +239,9 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
             outputs[inputs.left_out] = 0.0 if self.prior_ is None else np.log(self.prior_)
         return examples, outputs
 
-    def decision_function(self, X: Any) -> Any:
-        """Outputs of the head: logits [units, classes], of two classes log odds of the second [units]; or numbers
-        [units]. For words a list of them."""
-        examples, outputs = self._outputs(X)
-        if self.target_.numeric:
-            return nested(outputs[:, 0].astype(np.float64) * self.scale_ + self.center_, examples)
-        return nested(decisions(outputs), examples)
-
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities of `classes_`, [units, classes]; for words a list of them. Raises ConfigError for numbers."""
-        check_is_fitted(self, "live_")
-        if self.target_.numeric:
-            raise ConfigError("numbers are predicted, so there are no probabilities; use predict")
-        examples, outputs = self._outputs(X)
-        return nested(_softmax(outputs), examples)
-
-    def predict(self, X: Any) -> Any:
-        """The most probable labels, or numbers; for words a list of arrays."""
-        check_is_fitted(self, "live_")
-        if self.target_.numeric:
-            return self.decision_function(X)
-        examples, outputs = self._outputs(X)
-        return nested(self.classes_[outputs.argmax(axis=1)], examples)
-
-    def score(self, X: Any, y: Any) -> float:
-        """Share of units that are right, or R2 of numbers. A label unseen in training cannot be right."""
-        examples, outputs = self._outputs(X)
-        gold = self.target_.encode(y, examples)
-        if self.target_.numeric:
-            return r2(gold, outputs[:, 0].astype(np.float64) * self.scale_ + self.center_)
-        return float(np.mean(outputs.argmax(axis=1) == gold))
+    def _numbers(self, outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Outputs [units, 1] as the numbers that are predicted [units]: the head learned them scaled."""
+        return outputs[:, 0].astype(np.float64) * self.scale_ + self.center_
 
     def save(self, folder: str | Path) -> None:
         """Write what was trained, the head and the settings of `fit`; `load_adapted` reads it. The model itself is not
@@ -356,16 +328,6 @@ class FineTune(BaseEstimator):  # type: ignore[misc]
         again = type(self).restored(arrays, words, ref)
         export_body(folder, again.live_, again.tuning_, words)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        target = getattr(self, "target_", None)
-        numeric = self.target == "number" if target is None else target.numeric
-        tags.estimator_type = "regressor" if numeric else "classifier"
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        tags.target_tags.required = True
-        return tags
-
 
 def _plain(value: Any) -> Any:
     """What JSON can hold of a number of numpy's."""
@@ -379,10 +341,3 @@ def _scaling(target: Target, codes: NDArray[Any]) -> tuple[float, float]:
 
 def _scaled(codes: NDArray[Any], scaling: tuple[float, float]) -> NDArray[Any]:
     return (codes - scaling[0]) / scaling[1] if codes.dtype.kind == "f" else codes
-
-
-def _softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
-    wide = logits.astype(np.float64)
-    shifted = np.exp(wide - wide.max(axis=1, keepdims=True))
-    found: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
-    return found

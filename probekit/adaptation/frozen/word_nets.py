@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,19 +39,19 @@ class Words:
         return nn.utils.rnn.pad_sequence(list(torch.split(own, self.lengths.tolist())), batch_first=True)
 
 
-class WordNet(nn.Module):
+class WordNet(nn.Module, ABC):
     """What a strategy brings. ``word_width`` and ``text_width``: features of a word (0: none) and of a text."""
 
     word_width: int
     text_width: int
 
     def of_words(self, words: Words) -> Tensor:
-        """Features of each word, [words, word_width]."""
-        raise NotImplementedError
+        """Features of each word, [words, word_width]; a net that knows texts alone has none."""
+        return words.states[:, :0]
 
+    @abstractmethod
     def of_texts(self, words: Words) -> Tensor:
         """Features of each text, [texts, text_width]."""
-        raise NotImplementedError
 
 
 class Tagger(nn.Module):
@@ -84,7 +85,7 @@ class Tagger(nn.Module):
         return outputs
 
 
-class WordNetHead:
+class WordNetHead(ABC):
     """Trains a `Tagger`. A strategy says how its net is made."""
 
     reads_words = True
@@ -110,9 +111,9 @@ class WordNetHead:
         self.history: list[dict[str, Any]] = []
         self.n_trained = 0
 
+    @abstractmethod
     def make(self, dim: int, *, labelled: bool) -> WordNet:
         """The net over vectors of `dim` numbers."""
-        raise NotImplementedError
 
     def fit(
         self,

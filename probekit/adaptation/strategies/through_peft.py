@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,7 +35,7 @@ def expected() -> Iterator[None]:
         yield
 
 
-class PeftTuning(PlainTuning):
+class PeftTuning(PlainTuning, ABC):
     """A body changed by peft, to be merged; `configure` says how."""
 
     name = ""
@@ -42,9 +43,9 @@ class PeftTuning(PlainTuning):
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
 
+    @abstractmethod
     def configure(self, live: Live) -> Any:
         """The configuration of peft."""
-        raise NotImplementedError
 
     def prepare(self, live: Live) -> None:
         """Wrap the body; only what peft inserts is trained. Raises ModelError where peft cannot."""
