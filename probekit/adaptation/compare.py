@@ -15,7 +15,7 @@ from probekit.adaptation.do_cell import do_cell_here, model_label, with_tuning
 from probekit.adaptation.plan_cells import LEAST_STEPS, ComparePlan
 from probekit.adaptation.problem import AdaptProblem
 from probekit.adaptation.tuning_budget import TuningBudget
-from probekit.adaptation.worker import do_adapt_cells
+from probekit.adaptation.worker import Children, do_adapt_cells
 from probekit.data.corpus import Corpus
 from probekit.data.task import Task, load_task
 from probekit.errors import ConfigError
@@ -103,28 +103,28 @@ def do_plan(
     progress: Progress = silent,
 ) -> list[CellResult]:
     """Trials, the choice on dev, then the runs; all results, each run's bill with what its strategy's trials cost."""
-    trials: list[CellResult] = []
-    while cells := plan.trials(trials):
-        trials += _do(cells, "trials", jobs, isolate, progress)
-    runs = _do(plan.runs(plan.choices(trials, problem)), "runs", jobs, isolate, progress)
+    with Children() as children:
+
+        def do(cells: Sequence[AdaptCell], stage: str) -> list[CellResult]:
+            doing = do_adapt_cells(cells, jobs=jobs, children=children) if isolate else _here(cells)
+            place = {cell.name: number for number, cell in enumerate(cells)}
+            results: list[CellResult] = []
+            progress(stage, 0, len(cells))
+            for result in doing:
+                results.append(result)
+                progress(stage, len(results), len(cells))
+            return sorted(results, key=lambda result: place[result.name])
+
+        trials: list[CellResult] = []
+        while cells := plan.trials(trials):
+            trials += do(cells, "trials")
+        runs = do(plan.runs(plan.choices(trials, problem)), "runs")
     return [*trials, *with_trials(runs, trials)]
 
 
 def with_trials(runs: Sequence[CellResult], trials: Sequence[CellResult]) -> list[CellResult]:
     """Runs whose bills name what the trials of their strategy cost."""
     return [with_tuning(run, [one for one in trials if one.strategy == run.strategy]) for run in runs]
-
-
-def _do(
-    cells: Sequence[AdaptCell], stage: str, jobs: int, isolate: bool, progress: Progress
-) -> list[CellResult]:
-    place = {cell.name: number for number, cell in enumerate(cells)}
-    results: list[CellResult] = []
-    progress(stage, 0, len(cells))
-    for result in do_adapt_cells(cells, jobs=jobs) if isolate else _here(cells):
-        results.append(result)
-        progress(stage, len(results), len(cells))
-    return sorted(results, key=lambda result: place[result.name])
 
 
 def _here(cells: Sequence[AdaptCell]) -> Iterator[CellResult]:

@@ -1,4 +1,4 @@
-"""Cells in a process of their own: `python -m probekit.adaptation.worker JOB.json`.
+"""Cells in processes of their own, forked by `python -m probekit.adaptation.worker` for the jobs that it is asked for.
 
 A job names cells; each writes its own result. What ends the process (no memory, a crash in foreign code) costs one
 cell, which is recorded as failed; those after it are done by the next process.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 
 from probekit.adaptation.cell import AdaptCell, CellResult
+from probekit.adaptation.nursery import Nursery, serve
 from probekit.adaptation.strategy import find_strategy
 from probekit.errors import ConfigError
 from probekit.results.files import read_json, write_json
@@ -26,28 +27,58 @@ ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUM
 
 
 class Children:
-    """The child processes under way, so that all can be ended at once."""
+    """The processes that do cells, one for each that may be under way at a time; they start once and are used again.
+
+    Leaving it as a context ends them all.
+    """
 
     def __init__(self) -> None:
-        self.running: set[subprocess.Popen[bytes]] = set()
+        self._idle: list[Nursery] = []
+        self._all: list[Nursery] = []
+        self._lock = threading.Lock()
         self.stopped = False
 
+    def __enter__(self) -> Children:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        for nursery in self._all:
+            nursery.close()
+
+    @contextmanager
+    def one(self) -> Iterator[Nursery]:
+        """One that is idle, for the time of a job."""
+        with self._lock:
+            if not self._idle:
+                environment = (
+                    os.environ | dict.fromkeys(ONE_THREAD, "1") | {"TOKENIZERS_PARALLELISM": "false"}
+                )
+                self._all.append(Nursery([sys.executable, "-m", "probekit.adaptation.worker"], environment))
+                self._idle.append(self._all[-1])
+            nursery = self._idle.pop()
+        if self.stopped:
+            nursery.stop()
+        yield nursery
+        with self._lock:
+            self._idle.append(nursery)
+
     def stop(self) -> None:
-        """End every child; none is begun any more, and what was under way leaves no result."""
+        """End every child; none is begun any more, and cells under way leave no result."""
         self.stopped = True
-        for child in list(self.running):
-            child.kill()
+        for nursery in self._all:
+            nursery.stop()
 
 
 def do_adapt_cell(cell: AdaptCell) -> CellResult:
     """Do one cell in a child process of one thread, unless its result lies there, and give its result."""
-    [result] = do_adapt_job([cell])
+    with Children() as children:
+        [result] = do_adapt_job([cell], children)
     return result
 
 
-def do_adapt_job(cells: Sequence[AdaptCell], children: Children | None = None) -> list[CellResult]:
+def do_adapt_job(cells: Sequence[AdaptCell], children: Children) -> list[CellResult]:
     """Do some cells one after the other in one child process (a further one after a crash); their results in order."""
-    children = children or Children()
     left = [cell for cell in cells if not cell.done]
     for cell in left:  # what a crash left is not the result of this attempt
         Path(cell.stem + ".json").unlink(missing_ok=True)
@@ -62,23 +93,28 @@ def do_adapt_job(cells: Sequence[AdaptCell], children: Children | None = None) -
     return [cell.result() for cell in cells]
 
 
-def do_adapt_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int = 4) -> Iterator[CellResult]:
+def do_adapt_cells(
+    cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int = 4, children: Children | None = None
+) -> Iterator[CellResult]:
     """Do cells, unbilled ones up to `jobs` at a time, then billed ones one at a time with the machine to themselves.
 
     Results come as they end. A child does up to `per_child` unbilled cells of one fine-tuning strategy, or all frozen
-    ones, so that the start of the process is paid once. Raises ConfigError for `jobs` below 1.
+    ones. `children` may be kept for further cells. Raises ConfigError for `jobs` below 1.
     """
     if jobs < 1:
         raise ConfigError(f"jobs must be 1 or more; got {jobs}")
+    if children is None:
+        with Children() as own:
+            yield from do_adapt_cells(cells, jobs=jobs, per_child=per_child, children=own)
+        return
     ready = [cell for cell in cells if cell.done]
     yield from (cell.result() for cell in ready)
     left = [cell for cell in cells if not cell.done]
     groups = group_cells([cell for cell in left if not cell.billed], jobs=jobs, per_child=per_child)
     if jobs == 1 or len(groups) < 2:
         for group in groups:
-            yield from do_adapt_job(group)
+            yield from do_adapt_job(group, children)
     else:
-        children = Children()
         with ThreadPoolExecutor(jobs) as pool:  # its threads only wait for their child processes
             futures = [pool.submit(do_adapt_job, group, children) for group in groups]
             try:
@@ -86,11 +122,11 @@ def do_adapt_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int 
                     yield from future.result()
             except BaseException:
                 children.stop()
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(cancel_futures=True)
                 raise
     for cell in left:
         if cell.billed:
-            yield do_adapt_cell(cell)
+            yield from do_adapt_job([cell], children)
 
 
 def group_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int = 4) -> list[list[AdaptCell]]:
@@ -112,38 +148,15 @@ def group_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int = 4
 
 def _run_child(cells: Sequence[AdaptCell], children: Children) -> str:
     """Run a worker over cells; why it ended badly, or ""."""
-    with tempfile.TemporaryDirectory(prefix="probekit-job-") as folder:
+    with tempfile.TemporaryDirectory(prefix="probekit-job-") as folder, children.one() as nursery:
         job = Path(folder) / "job.json"
         write_json(job, {"cells": [cell.to_dict() for cell in cells]})
-        environment = os.environ | dict.fromkeys(ONE_THREAD, "1") | {"TOKENIZERS_PARALLELISM": "false"}
-        with (Path(folder) / "said").open("w+b") as said:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "probekit.adaptation.worker", str(job)],
-                stdin=subprocess.PIPE,
-                stdout=said,
-                stderr=said,
-                env=environment,
-            )
-            children.running.add(child)
-            try:
-                if children.stopped:
-                    child.kill()
-                code = child.wait()
-            except BaseException:
-                child.kill()
-                child.wait()
-                raise
-            finally:
-                children.running.discard(child)
-                if child.stdin is not None:
-                    child.stdin.close()
-            said.seek(0)
-            lines = said.read().decode("utf-8", "replace").strip().splitlines()
+        code, said = nursery.do(job)
     if code == 0:
         return ""
     if code < 0:
         return f"{_signal(-code)}; run it again, with less beside it or a smaller batch_size"
-    return f"its process ended with code {code}: {lines[-1] if lines else 'it said nothing'}"
+    return f"its process ended with code {code}: {said or 'it said nothing'}"
 
 
 def _signal(number: int) -> str:
@@ -162,12 +175,6 @@ def _record_crash(cell: AdaptCell, reason: str) -> None:
     failed_result(cell, AdaptProblem.load(cell.problem), reason, retry=True).save(cell.stem)
 
 
-def end_with_parent() -> None:
-    """End this process when the pipe from its parent breaks: a parent that was killed wants no results."""
-    sys.stdin.buffer.read()
-    os._exit(1)
-
-
 def work(job: str | Path) -> None:
     """Do the cells of a job file in this process, one after the other, on one thread."""
     import torch
@@ -181,5 +188,5 @@ def work(job: str | Path) -> None:
 
 
 if __name__ == "__main__":
-    threading.Thread(target=end_with_parent, daemon=True, name="probekit-parent").start()
-    work(sys.argv[1])
+    import_module("probekit.adaptation.do_cell")  # what every cell needs, once for all
+    serve(work)

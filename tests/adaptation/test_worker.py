@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +18,40 @@ import pytest
 from probekit.adaptation import worker
 from probekit.adaptation.cell import AdaptCell
 from probekit.adaptation.do_cell import do_cell_here
-from probekit.adaptation.worker import do_adapt_cell, do_adapt_cells, do_adapt_job, group_cells, work
+from probekit.adaptation.worker import (
+    Children,
+    do_adapt_cell,
+    do_adapt_cells,
+    do_adapt_job,
+    group_cells,
+    work,
+)
 from probekit.errors import ConfigError
-from probekit.results.files import read_json, write_json
+from probekit.results.files import write_json
 from tests.adaptation.test_do_cell import toy
 from tests.tiny_models import tiny_folder
 
 # stands for the worker: writes what lies ready for each cell, and ends as the cell's name says
 PLAYED = """
-import json, os, signal, sys
-for cell in json.load(open(sys.argv[1]))["cells"]:
-    if cell["name"] == "killed":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if cell["name"] == "broken":
-        sys.exit("a library is broken")
-    os.replace(cell["stem"] + ".ready", cell["stem"] + ".json")
+import json, os, signal, sys, time
+sys.path.insert(0, ROOT)
+from probekit.adaptation.nursery import serve
+def work(job):
+    cells = json.load(open(job))["cells"]
+    with open(CALLS, "a") as calls:
+        calls.write(json.dumps([os.getpid(), os.getppid(), [cell["name"] for cell in cells]]) + chr(10))
+    for cell in cells:
+        if cell["name"] == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if cell["name"] == "parentless":
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(60)
+        if cell["name"] == "long":
+            time.sleep(60)
+        if cell["name"] == "broken":
+            raise RuntimeError("a library is broken")
+        os.replace(cell["stem"] + ".ready", cell["stem"] + ".json")
+serve(work)
 """
 
 
@@ -47,22 +71,46 @@ def cells_of(problem: str, *names: str, strategy: str = "frozen-linear", **chang
     ]  # fmt: skip
 
 
+class Played:
+    """A worker that needs no heavy imports; what it was asked for, and the processes that did it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "calls.jsonl"
+        self.script = folder / "played.py"
+        root = str(Path(worker.__file__).parents[2])
+        self.script.write_text(f"ROOT = {root!r}\nCALLS = {str(self.log)!r}\n{PLAYED}")
+
+    def _lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+
+    @property
+    def calls(self) -> list[list[str]]:
+        return [names for _, _, names in self._lines()]
+
+    @property
+    def processes(self) -> list[int]:
+        return [process for process, _, _ in self._lines()]
+
+    @property
+    def parents(self) -> set[int]:
+        return {parent for _, parent, _ in self._lines()}
+
+    def clear(self) -> None:
+        self.log.unlink(missing_ok=True)
+
+
 @pytest.fixture
-def played(problem: str, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """A worker that needs no imports; what it was asked for, call by call."""
-    calls: list[list[str]] = []
-    script = Path(problem).parent / "played.py"
-    script.write_text(PLAYED)
+def played(problem: str, monkeypatch: pytest.MonkeyPatch) -> Played:
+    played = Played(Path(problem).parent)
     started = subprocess.Popen
 
     def begin(command: list[str], **given: Any) -> Any:
-        assert command[1:3] == ["-m", "probekit.adaptation.worker"]
+        assert command[1:] == ["-m", "probekit.adaptation.worker"]
         assert {given["env"][name] for name in worker.ONE_THREAD} == {"1"}
-        calls.append([cell["name"] for cell in read_json(command[3])["cells"]])
-        return started([sys.executable, "-S", str(script), command[3]], **given)
+        return started([sys.executable, str(played.script)], **given)
 
     monkeypatch.setattr(subprocess, "Popen", begin)
-    return calls
+    return played
 
 
 def make_ready(cells: list[AdaptCell]) -> None:
@@ -73,31 +121,42 @@ def make_ready(cells: list[AdaptCell]) -> None:
     Path(cells[0].stem + ".json").unlink()
 
 
-def test_a_crash_costs_one_cell_and_is_tried_again(problem: str, played: list[list[str]]) -> None:
+def test_a_crash_costs_one_cell_and_is_tried_again(problem: str, played: Played) -> None:
     cells = cells_of(problem, "one", "killed", "two", "broken", "three")
     make_ready(cells)
-    results = do_adapt_job(cells)
+    with Children() as children:
+        results = do_adapt_job(cells, children)
     assert [bool(result.failed) for result in results] == [False, True, False, True, False]
     assert "killed (SIGKILL: most often the system had no memory left)" in results[1].failed
-    assert results[3].failed == "its process ended with code 1: a library is broken"
-    assert played == [["one", "killed", "two", "broken", "three"], ["two", "broken", "three"], ["three"]]
+    assert results[3].failed == "its process ended with code 1: RuntimeError: a library is broken"
+    assert played.calls == [
+        ["one", "killed", "two", "broken", "three"],
+        ["two", "broken", "three"],
+        ["three"],
+    ]
+    assert len(set(played.processes)) == 3
+    assert len(played.parents) == 1
+    assert played.parents.isdisjoint(played.processes)
     assert [cell.done for cell in cells] == [True, False, True, False, True]
     played.clear()
-    do_adapt_job(cells)
-    assert played == [["killed", "broken"], ["broken"]]
+    with Children() as children:
+        do_adapt_job(cells, children)
+    assert played.calls == [["killed", "broken"], ["broken"]]
 
 
-def test_billed_cells_come_last_and_one_at_a_time(problem: str, played: list[list[str]]) -> None:
+def test_billed_cells_come_last_and_one_at_a_time(problem: str, played: Played) -> None:
     cells = cells_of(problem, "a", "b", "c", strategy="full")
     billed = [AdaptCell(**{**cell.to_dict(), "stem": cell.stem + "-billed", "name": cell.name * 2, "billed": True})
               for cell in cells[:2]]  # fmt: skip
     make_ready([*cells, *billed])
     results = list(do_adapt_cells([*billed, *cells], jobs=2))
     assert len(results) == 5
-    assert sorted(played[:2]) == [["a", "b"], ["c"]]
-    assert played[2:] == [["aa"], ["bb"]]
+    assert sorted(played.calls[:2]) == [["a", "b"], ["c"]]
+    assert played.calls[2:] == [["aa"], ["bb"]]
+    assert len(set(played.processes)) == 4
+    assert len(played.parents) == 2
     assert len(list(do_adapt_cells([*billed, *cells]))) == 5
-    assert len(played) == 4
+    assert len(played.calls) == 4
     with pytest.raises(ConfigError, match="jobs must be 1 or more"):
         list(do_adapt_cells(cells, jobs=0))
 
@@ -146,62 +205,96 @@ def test_a_real_child_gives_the_same_bits_and_does_not_outlive_its_parent(
         "worker.do_adapt_cell(AdaptCell.from_dict(json.load(open(sys.argv[1]))))"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "cell.json")])
-    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
     deadline = time.monotonic() + 120
-    while not (child := children.read_text().split()) and time.monotonic() < deadline:
+    while not (below := [*_children(parent.pid)]) or not (at_work := [*_children(below[0])]):
+        assert time.monotonic() < deadline
         time.sleep(0.1)
-    time.sleep(2)  # its watch over the parent begins with its first line
     parent.kill()
     parent.wait()
-    while _runs(int(child[0])) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not _runs(int(child[0]))
+    assert _ended([*below, *at_work])
+
+
+def _children(process: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def _runs(process: int) -> bool:
+    """Whether a process is there and at work: one that ended and is not waited for yet is not."""
     try:
-        return b"adaptation.worker" in Path(f"/proc/{process}/cmdline").read_bytes()
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
 
 
-def test_an_interrupted_parent_ends_its_child(problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    started = subprocess.Popen
-    children: list[Any] = []
+def _ended(processes: Iterable[int]) -> bool:
+    deadline = time.monotonic() + 20
+    while any(map(_runs, processes)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(map(_runs, processes))
 
-    class Interrupted(started):  # type: ignore[type-arg, misc, valid-type]
-        def wait(self, timeout: float | None = None) -> int:
-            if not children:
-                children.append(self)
-                raise KeyboardInterrupt
-            return super().wait(timeout)
 
-    def begin(command: list[str], **given: Any) -> Any:
-        return Interrupted([sys.executable, "-S", "-c", "import time; time.sleep(60)"], **given)
+def test_an_interrupted_parent_ends_its_child(
+    problem: str, played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = cells_of(problem, "long")
+    make_ready(cells)
 
-    monkeypatch.setattr(subprocess, "Popen", begin)
+    def interrupt() -> None:
+        while not played.calls:
+            time.sleep(0.01)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    main = threading.get_ident()
+    threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
-        do_adapt_job(cells_of(problem, "one"))
-    assert children[0].returncode == -9
-    assert not (Path(problem).parent / "0.json").exists()
+        list(do_adapt_cells(cells))
+    assert _ended([*played.processes, *played.parents])
+    assert not Path(cells[0].stem + ".json").exists()
 
 
-def test_who_stops_listening_ends_all_children(problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_is_killed_costs_one_cell_and_its_child_ends(problem: str, played: Played) -> None:
+    cells = cells_of(problem, "parentless", "two")
+    make_ready(cells)
+    results = list(do_adapt_cells(cells))
+    assert [bool(result.failed) for result in results] == [True, False]
+    assert "killed (SIGKILL" in results[0].failed
+    assert len(played.parents) == 2
+    assert _ended(played.processes)
+
+
+def test_a_worker_that_cannot_begin_says_why(problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
     started = subprocess.Popen
-    begun: list[Any] = []
+    code = "raise ImportError('a library is missing')"
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda command, **given: started([sys.executable, "-S", "-c", code], **given)
+    )
+    results = list(do_adapt_cells(cells_of(problem, "one", "two")))
+    assert [result.failed for result in results] == [
+        "its process ended with code 1: ImportError: a library is missing"
+    ] * 2
 
-    def begin(command: list[str], **given: Any) -> Any:
-        code = "raise SystemExit(1)" if read_json(command[3])["cells"][0]["name"] == "a" else "input()"
-        begun.append(started([sys.executable, "-S", "-c", code], **given))
-        return begun[-1]
 
-    monkeypatch.setattr(subprocess, "Popen", begin)
-    results = do_adapt_cells(cells_of(problem, *"abcd", strategy="full"), jobs=2, per_child=1)
+def test_a_process_of_several_threads_does_one_job_itself(problem: str, played: Played) -> None:
+    played.script.write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        + played.script.read_text()
+    )
+    cells = cells_of(problem, "one", "killed", "two", "broken")
+    make_ready(cells)
+    results = list(do_adapt_cells(cells))
+    assert [bool(result.failed) for result in results] == [False, True, False, True]
+    assert "killed (SIGKILL" in results[1].failed
+    assert results[3].failed == "its process ended with code 1: RuntimeError: a library is broken"
+    assert played.parents == {os.getpid()}
+    assert len(set(played.processes)) == 2
+
+
+def test_who_stops_listening_ends_all_children(problem: str, played: Played) -> None:
+    cells = cells_of(problem, "broken", "long", "long", "long", strategy="full")
+    make_ready(cells)
+    results = do_adapt_cells(cells, jobs=2, per_child=1)
     assert next(results).failed
     results.close()  # type: ignore[attr-defined]
-    deadline = time.monotonic() + 20
-    while any(child.poll() is None for child in begun) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert all(child.poll() is not None for child in begun)
-    assert len(begun) <= 4
+    assert _ended([*played.processes, *played.parents])
+    assert len(played.calls) <= 3
     assert len(list(Path(problem).parent.glob("*.json"))) == 2  # the problem, and the cell that failed

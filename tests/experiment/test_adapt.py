@@ -79,7 +79,7 @@ def in_this_process() -> Iterator[list[str]]:
     """A process of its own for each cell costs seconds; drawing takes longer than everything else."""
     done: list[str] = []
 
-    def do(cells: list[AdaptCell], *, jobs: int = 1) -> Iterator[CellResult]:
+    def do(cells: list[AdaptCell], **given: Any) -> Iterator[CellResult]:
         for cell in cells:
             if not cell.done:
                 done.append(cell.name)
