@@ -24,8 +24,8 @@ HEAD_SECONDS: Mapping[str, float] = {
     "bilstm": 30.0, "attention-pooling": 12.0,
 }  # fmt: skip
 """Seconds of a head on 1,000 texts with states of 384 numbers at 8 GFLOP/s, measured."""
-STARTING = 8.0
-"""Seconds that a process of its own takes to begin and to load the model."""
+STARTING = 1.0
+"""Seconds that a process of its own takes to be forked, to load the model and to count its arithmetic."""
 
 
 BATCH = 32

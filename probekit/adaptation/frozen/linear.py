@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from probekit.adaptation.features import Features
 from probekit.adaptation.frozen.parts import PlainHead, layer_of, no_class_weight, take_options
@@ -76,7 +78,13 @@ def fit_linear(
         return ridge.coef_[None], np.array([ridge.intercept_])
     if wide:
         rows = None if class_weight is None else class_weight[y]
-        coef, own, _ = solve_wide_logistic(X, y, n_classes, C=C, weights=rows)
+        coef, own, ended = solve_wide_logistic(X, y, n_classes, C=C, weights=rows)
+        if not ended:
+            warnings.warn(
+                f"the logistic regression over {X.shape[1]:,} columns stopped before it converged; lower C",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return coef, own
     weights = None if class_weight is None else dict(enumerate(class_weight.tolist()))
     probe = LinearProbe(C=C, class_weight=weights).fit(X, y)
