@@ -27,8 +27,8 @@ class AdaptCell:
     estimator and the options of the strategy. ``purpose``: a "trial" is for the choice of settings on dev, a "run" is
     one of those that are reported. ``trial`` numbers the setting among those tried. ``steps`` (most) and
     ``least_steps`` bound the optimiser steps, ``examples`` the training examples, where not 0. ``data_seed`` draws the
-    share of training examples; ``billed`` runs have the machine to themselves. ``keep`` is a folder for the fitted
-    classifier.
+    share of training examples; ``billed`` runs have the machine to themselves. ``metric`` chooses the epoch on dev,
+    where it is not the estimator's own. ``keep`` is a folder for the fitted classifier.
     """
 
     name: str
@@ -46,6 +46,7 @@ class AdaptCell:
     steps: int = 0
     least_steps: int = 0
     examples: int = 0
+    metric: str = ""
     store: str = ""
     keep: str = ""
 

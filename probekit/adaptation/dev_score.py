@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from probekit.errors import ConfigError, DataError, did_you_mean
 from probekit.maths import scores
 
-METRICS = ("loss", "accuracy", "macro_f1", "mcc", "r2")
+METRICS = ("loss", "accuracy", "macro_f1", "weighted_f1", "mcc", "r2")
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,10 @@ def _done(cell: AdaptCell, strategy: Strategy, problem: AdaptProblem, isolated: 
     settings = settings_of(cell, strategy, len(train))
     parts: Parts = {split: problem.part(split) for split in ("dev", "test")}
     parts["train"] = problem.take(train)
+    if (
+        cell.metric and len(np.unique(problem.gold[problem.units_of("dev")])) > 1
+    ):  # of one label it is not defined
+        settings.setdefault("metric", cell.metric)
     with PeakMemory() as memory, tempfile.TemporaryDirectory(prefix="probekit-bill-") as aside:
         # a billed frozen run reads its texts anew: what the user's store already holds would cost nothing
         store = Path(aside) / "store" if cell.billed else (cell.store or None)

@@ -38,9 +38,10 @@ class FineTune(TextEstimator):
     `accumulate` examples; gradients are clipped to the norm `clip`. `pool` says which pieces stand for a text: all
     (``mean``), the first (``cls``), the ``last``; ``auto`` is the last where a model reads left to right, else all.
     `class_weight` is None, ``balanced`` or a mapping; `precision` ``auto`` is bfloat16 where a CUDA device has it. With
-    dev examples the epoch that is best by `metric` (loss, accuracy, macro_f1, mcc, r2) is kept, and training ends
-    `patience` epochs behind it. `warm_start` goes on from the last fit. With `checkpoint`, a folder, the whole state is
-    written every `save_seconds`; the same fit, killed and called again, ends with the same bits on one machine.
+    dev examples the epoch that is best by `metric` (loss, accuracy, macro_f1, weighted_f1, mcc, r2) is kept, and
+    training ends `patience` epochs behind it. `warm_start` goes on from the last fit. With `checkpoint`, a folder, the
+    whole state is written every `save_seconds`; the same fit, killed and called again, ends with the same bits on one
+    machine.
     `seed` draws head, inserted weights, order and dropout.
 
     After `fit`: ``classes_``, ``history_`` (epoch, loss, dev_loss, dev_accuracy, cpu_seconds, kept), ``n_trainable_``,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from probekit.adaptation.cell import AdaptCell, CellResult
+from probekit.adaptation.dev_score import METRICS
 from probekit.adaptation.problem import AdaptProblem
 from probekit.adaptation.strategy import find_strategy
 from probekit.adaptation.tuning_budget import Choice, TuningBudget, choose
@@ -65,10 +66,13 @@ class ComparePlan:
             raise ConfigError(f"fractions lie above 0 and are at most 1; got {list(self.fractions)}")
 
     @cached_property
+    def _words(self) -> dict[str, Any]:
+        return dict(read_json(bundle_paths(self.problem)[1]))
+
+    @cached_property
     def _identity(self) -> str:
         """What results depend on besides a cell's own settings: the problem and the model, of a folder its files."""
-        words = read_json(bundle_paths(self.problem)[1])
-        found = {"words": words, "model": self.model.to_dict()}
+        found: dict[str, Any] = {"words": self._words, "model": self.model.to_dict()}
         folder = Path(self.model.name)
         if folder.is_dir():  # a model that is trained anew lies under the same name
             files = sorted(file for file in folder.iterdir() if file.is_file())
@@ -124,6 +128,12 @@ class ComparePlan:
                     (billed if first else cells).append(cell)
         return cells + billed
 
+    def _chooses_epochs(self, strategy: str) -> str:
+        """The metric that chooses an epoch on dev: the task's own, where it is one of classes; "": the estimator's."""
+        metric = self.metric or self._words["metric"]
+        own = metric in METRICS and metric not in ("accuracy", "r2")
+        return metric if own and find_strategy(strategy).family == "fine-tuning" else ""
+
     def _cell(self, strategy: str, settings: Mapping[str, Any], **given: Any) -> AdaptCell:
         share = given.get("fraction", 1.0)
         seed = given.get("seed", 0)
@@ -139,6 +149,7 @@ class ComparePlan:
             settings=dict(settings),
             data_seed=seed,
             least_steps=self.least_steps,
+            metric=self._chooses_epochs(strategy),
             store=self.store,
             keep=str(Path(self.keep) / slug(strategy)) if self.keep and given.get("billed") else "",
             **given,
@@ -146,6 +157,8 @@ class ComparePlan:
         described = cell.to_dict()
         for place in ("name", "stem", "problem", "store", "keep"):
             described.pop(place)
+        if not described["metric"]:
+            described.pop("metric")
         mark = tagged_hash("adapt-cell", {"cell": described, "of": self._identity})[:8]
         return AdaptCell(**{**cell.to_dict(), "stem": str(Path(self.folder) / f"{slug(name)}-{mark}")})
 

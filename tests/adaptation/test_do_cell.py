@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import matthews_corrcoef
 
 import probekit as pk
 from probekit.adaptation import do_cell
@@ -173,6 +174,26 @@ def test_steps_and_examples_are_bounded(place: Path) -> None:
     assert "epochs" not in settings_of(cell, find_strategy("frozen-linear"), 10)
     assert len(training_examples(cell_of(place, toy(), "full", examples=4), toy())) == 4
     assert len(training_examples(cell_of(place, toy(), "full", examples=400, fraction=0.5), toy())) == 8
+
+
+def test_the_metric_of_the_cell_chooses_the_epoch_where_dev_defines_it(place: Path) -> None:
+    texts = [f"{first} {noun}" for noun in NOUNS for first in ("the", "a")]
+    labels = ["the", "a"] * 8
+    splits = ["train"] * 10 + ["dev", "dev", "dev", "test", "dev", "test"]
+    problem = AdaptProblem.of_examples(texts, labels, splits)
+    settings = {"rate": 1e-9, "batch_size": 8, "epochs": 1}
+    plain = do_cell_here(cell_of(place, problem, "full", settings=settings))
+    by_mcc = do_cell_here(cell_of(place, problem, "full", settings=settings, metric="mcc"))
+    assert (plain.failed, by_mcc.failed) == ("", "")
+    assert plain.history[0]["dev_score"] == plain.history[0]["dev_accuracy"]
+    gold, predicted = by_mcc.gold_dev, by_mcc.predicted("dev")
+    assert by_mcc.history[0]["dev_score"] == pytest.approx(matthews_corrcoef(gold, predicted))
+    assert by_mcc.history[0]["dev_score"] != by_mcc.history[0]["dev_accuracy"]
+    assert (plain.settings.get("metric"), by_mcc.settings["metric"]) == (None, "mcc")
+    one = AdaptProblem.of_examples(texts, labels, ["train", "train"] * 5 + ["dev", "test"] * 3)
+    undefined = do_cell_here(cell_of(place, one, "full", settings=settings, metric="mcc"))
+    assert undefined.failed == ""
+    assert "metric" not in undefined.settings
 
 
 def test_runs_have_checkpoints_and_bills_have_none(place: Path) -> None:

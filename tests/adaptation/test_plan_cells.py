@@ -118,3 +118,20 @@ def test_a_model_trained_anew_under_the_same_name_is_another(problem: str, tmp_p
         plan = planned(problem, model=ModelRef(name=str(folder)))
         stems.append([cell.stem for cell in plan.trials()])
     assert stems[0] == stems[1] != stems[2]
+
+
+def test_the_task_s_metric_chooses_the_epoch_of_what_is_fine_tuned(problem: str) -> None:
+    """Frozen heads have no such setting, and accuracy is the estimator's own choice."""
+    chosen = {"frozen-linear": Choice(0), "full": Choice(0)}
+
+    def metrics(plan: ComparePlan) -> dict[str, str]:
+        return {cell.strategy: cell.metric for cell in plan.runs(chosen)}
+
+    assert metrics(planned(problem)) == {"frozen-linear": "", "full": ""}
+    assert metrics(planned(problem, metric="mcc")) == {"frozen-linear": "", "full": "mcc"}
+    stems = [
+        {cell.stem for cell in plan.runs(chosen)}
+        for plan in (planned(problem), planned(problem, metric="mcc"))
+    ]
+    assert len(stems[0] & stems[1]) == 2
+    assert {Path(stem).name.partition("-seed")[0] for stem in stems[0] & stems[1]} == {"frozen-linear"}
