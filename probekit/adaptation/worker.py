@@ -94,23 +94,22 @@ def do_adapt_job(cells: Sequence[AdaptCell], children: Children) -> list[CellRes
 
 
 def do_adapt_cells(
-    cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int = 4, children: Children | None = None
+    cells: Sequence[AdaptCell], *, jobs: int = 1, children: Children | None = None
 ) -> Iterator[CellResult]:
     """Do cells, unbilled ones up to `jobs` at a time, then billed ones one at a time with the machine to themselves.
 
-    Results come as they end. A child does up to `per_child` unbilled cells of one fine-tuning strategy, or all frozen
-    ones. `children` may be kept for further cells. Raises ConfigError for `jobs` below 1.
+    Results come as they end. `children` may be kept for further cells. Raises ConfigError for `jobs` below 1.
     """
     if jobs < 1:
         raise ConfigError(f"jobs must be 1 or more; got {jobs}")
     if children is None:
         with Children() as own:
-            yield from do_adapt_cells(cells, jobs=jobs, per_child=per_child, children=own)
+            yield from do_adapt_cells(cells, jobs=jobs, children=own)
         return
     ready = [cell for cell in cells if cell.done]
     yield from (cell.result() for cell in ready)
     left = [cell for cell in cells if not cell.done]
-    groups = group_cells([cell for cell in left if not cell.billed], jobs=jobs, per_child=per_child)
+    groups = group_cells([cell for cell in left if not cell.billed])
     if jobs == 1 or len(groups) < 2:
         for group in groups:
             yield from do_adapt_job(group, children)
@@ -129,21 +128,13 @@ def do_adapt_cells(
             yield from do_adapt_job([cell], children)
 
 
-def group_cells(cells: Sequence[AdaptCell], *, jobs: int = 1, per_child: int = 4) -> list[list[AdaptCell]]:
-    """Cells in groups that a child does one after the other: those of a fine-tuning strategy, and all frozen ones.
+def group_cells(cells: Sequence[AdaptCell]) -> list[list[AdaptCell]]:
+    """Cells in groups that a child does one after the other: each fine-tuning alone, and all frozen ones together.
 
     Frozen strategies read the same texts, so one process reads them for all; and a head is fitted in seconds.
     """
-    size = max(1, min(per_child, -(-len(cells) // max(1, jobs))))
-    by_kind: dict[str, list[AdaptCell]] = {}
-    for cell in cells:
-        frozen = find_strategy(cell.strategy).family == "feature-extraction"
-        by_kind.setdefault("frozen" if frozen else cell.strategy, []).append(cell)
-    groups: list[list[AdaptCell]] = []
-    for kind, own in by_kind.items():
-        at_once = len(own) if kind == "frozen" else size
-        groups += [own[at : at + at_once] for at in range(0, len(own), at_once)]
-    return groups
+    frozen = [cell for cell in cells if find_strategy(cell.strategy).family == "feature-extraction"]
+    return [frozen] * bool(frozen) + [[cell] for cell in cells if cell not in frozen]
 
 
 def _run_child(cells: Sequence[AdaptCell], children: Children) -> str:

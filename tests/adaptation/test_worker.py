@@ -151,26 +151,23 @@ def test_billed_cells_come_last_and_one_at_a_time(problem: str, played: Played) 
     make_ready([*cells, *billed])
     results = list(do_adapt_cells([*billed, *cells], jobs=2))
     assert len(results) == 5
-    assert sorted(played.calls[:2]) == [["a", "b"], ["c"]]
-    assert played.calls[2:] == [["aa"], ["bb"]]
-    assert len(set(played.processes)) == 4
+    assert sorted(played.calls[:3]) == [["a"], ["b"], ["c"]]
+    assert played.calls[3:] == [["aa"], ["bb"]]
+    assert len(set(played.processes)) == 5
     assert len(played.parents) == 2
     assert len(list(do_adapt_cells([*billed, *cells]))) == 5
-    assert len(played.calls) == 4
+    assert len(played.calls) == 5
     with pytest.raises(ConfigError, match="jobs must be 1 or more"):
         list(do_adapt_cells(cells, jobs=0))
 
 
-def test_a_child_does_several_cells_of_one_strategy_and_all_frozen_ones(problem: str) -> None:
-    frozen = cells_of(problem, *"abcdefg")
+def test_a_child_does_all_frozen_cells_or_one_fine_tuning(problem: str) -> None:
+    frozen = cells_of(problem, *"abc")
     mixes = [AdaptCell(**{**cell.to_dict(), "strategy": "scalar-mix"}) for cell in frozen[:2]]
-    told = [[cell.name for cell in group] for group in group_cells([*frozen, *mixes], jobs=2, per_child=3)]
-    assert told == [[*"abcdefg", *"ab"]]
-    cells = [AdaptCell(**{**cell.to_dict(), "strategy": "full"}) for cell in frozen]
-    lora = [AdaptCell(**{**cell.to_dict(), "strategy": "lora"}) for cell in cells[:2]]
-    told = [[cell.name for cell in group] for group in group_cells([*cells, *lora], jobs=2, per_child=3)]
-    assert told == [["a", "b", "c"], ["d", "e", "f"], ["g"], ["a", "b"]]
-    assert [len(group) for group in group_cells(cells[:2], jobs=4)] == [1, 1]
+    tuned = [AdaptCell(**{**cell.to_dict(), "strategy": "full"}) for cell in frozen[:2]]
+    told = [[cell.name for cell in group] for group in group_cells([*tuned, *frozen, *mixes])]
+    assert told == [[*"abcab"], ["a"], ["b"]]
+    assert [len(group) for group in group_cells(tuned)] == [1, 1]
 
 
 def test_a_job_is_done_as_written(problem: str, tmp_path: Path) -> None:
@@ -292,7 +289,7 @@ def test_a_process_of_several_threads_does_one_job_itself(problem: str, played: 
 def test_who_stops_listening_ends_all_children(problem: str, played: Played) -> None:
     cells = cells_of(problem, "broken", "long", "long", "long", strategy="full")
     make_ready(cells)
-    results = do_adapt_cells(cells, jobs=2, per_child=1)
+    results = do_adapt_cells(cells, jobs=2)
     assert next(results).failed
     results.close()  # type: ignore[attr-defined]
     assert _ended([*played.processes, *played.parents])
