@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from probekit.adaptation.bill import Bill
 from probekit.errors import ProbekitError
+from probekit.maths.scores import score
 from probekit.results.bundle import load_bundle, save_bundle
 from probekit.results.files import read_json
 
@@ -161,12 +162,13 @@ _WORDS = (
 )  # fmt: skip
 
 
-def degenerate(result: CellResult) -> str:
+def degenerate(result: CellResult, metric: str = "accuracy") -> str:
     """Why a run degenerated, or "": one class only predicted, or dev at or below what needs no text.
 
-    For classes: dev accuracy not above the share of dev's most frequent label; for numbers: one number for all, or a
-    squared error on dev not below that of dev's mean. Such "on-off" runs are counted apart from those that failed
-    (Mosbach et al. 2021). A run that failed is not degenerate.
+    For classes: the dev score by `metric` (by accuracy where that is not defined) is not above that of dev's most
+    frequent label for everything; for numbers: one number for all, or a squared error on dev not below that of dev's
+    mean. Such "on-off" runs are counted apart from those that failed (Mosbach et al. 2021). A run that failed is not
+    degenerate.
 
     >>> outputs = np.log(np.array([[0.9, 0.1], [0.8, 0.2]], np.float32))
     >>> gold = np.array([0, 1], np.int32)
@@ -185,8 +187,10 @@ def degenerate(result: CellResult) -> str:
     if result.numeric:
         worse = ((predicted - gold) ** 2).sum() >= ((gold - gold.mean()) ** 2).sum()
         return "on dev not nearer than the mean" if worse else ""
-    return "on dev not above the majority" if (predicted == gold).mean() <= _majority(gold) else ""
-
-
-def _majority(gold: Array) -> float:
-    return float(np.bincount(gold).max() / len(gold))
+    constant = np.full_like(gold, np.bincount(gold).argmax())
+    n_labels = result.dev.shape[1]
+    for by in (metric, "accuracy"):
+        reached, needless = (score(by, gold, one, n_labels) for one in (predicted, constant))
+        if np.isfinite(reached) and np.isfinite(needless):
+            return "" if reached > needless else "on dev not above the majority"
+    return ""

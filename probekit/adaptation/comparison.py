@@ -74,7 +74,7 @@ class Comparison:
         swaps: int = 9999,
     ) -> None:
         self.ground = Ground.of(problem)
-        self.arms: list[Arm] = arms_of(results)
+        self.arms: list[Arm] = arms_of(results, self.ground.metric)
         check_runs(self.arms, self.ground)
         first = self.arms[0].runs[0]
         self.about = about or About(corpus=problem.corpus, model=first.model, model_kind=first.model_kind)

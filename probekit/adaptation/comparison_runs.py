@@ -77,13 +77,15 @@ class Ground:
 
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """The runs of one strategy on one share of the training data, seed by seed; its trials on dev are kept apart."""
+    """The runs of one strategy on one share of the training data, seed by seed; its trials on dev are kept apart.
+    ``metric`` says by what a run is no better than none."""
 
     strategy: str
     family: str
     fraction: float
     runs: tuple[CellResult, ...]
     trials: tuple[CellResult, ...] = ()
+    metric: str = "accuracy"
 
     @cached_property
     def done(self) -> tuple[CellResult, ...]:
@@ -98,7 +100,7 @@ class Arm:
     @cached_property
     def degenerate(self) -> tuple[tuple[CellResult, str], ...]:
         """The runs that ended but learned nothing, each with its reason."""
-        return tuple((run, why) for run in self.done if (why := degenerate(run)))
+        return tuple((run, why) for run in self.done if (why := degenerate(run, self.metric)))
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -127,7 +129,7 @@ class Arm:
         return next((bill for bill in billed if bill.alone), billed[0] if billed else None)
 
 
-def arms_of(results: Iterable[CellResult]) -> list[Arm]:
+def arms_of(results: Iterable[CellResult], metric: str = "accuracy") -> list[Arm]:
     """Results gathered by share of the data and strategy, the largest share first, else in the order they came.
 
     A strategy with trials alone has no arm, unless nothing else of it is there. Raises DataError where there is no
@@ -154,7 +156,7 @@ def arms_of(results: Iterable[CellResult]) -> list[Arm]:
                 f"strategy {strategy!r} has two runs of one seed (seeds {seeds}, fraction {fraction:g})"
             )
         ordered = tuple(sorted(runs, key=lambda run: run.seed))
-        arms.append(Arm(strategy, runs[0].family, fraction, ordered, tuple(trials.get(strategy, ()))))
+        arms.append(Arm(strategy, runs[0].family, fraction, ordered, tuple(trials.get(strategy, ())), metric))
     return arms
 
 

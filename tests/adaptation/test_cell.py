@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import matthews_corrcoef
 
 from probekit.adaptation.bill import Bill
 from probekit.adaptation.cell import AdaptCell, CellResult, degenerate
@@ -82,3 +83,18 @@ def test_done_is_a_result_or_a_training_that_failed(tmp_path: Path) -> None:
 )
 def test_degenerate_runs(one: CellResult, said: str) -> None:
     assert degenerate(one) == said
+
+
+def test_no_better_than_the_majority_is_meant_by_the_task_s_metric() -> None:
+    """Right for both of the rare class, wrong for two of four of the frequent one: accuracy 4/6, as the majority has,
+    Matthews 0.5. Where dev has one class Matthews is not defined, and accuracy decides."""
+    yes, no = [0.9, 0.1], [0.1, 0.9]
+    found = result([yes, yes, no, no, no, no], [0, 0, 0, 0, 1, 1])
+    assert matthews_corrcoef(found.gold_dev, found.predicted("dev")) == pytest.approx(0.5)
+    assert degenerate(found) == "on dev not above the majority"
+    assert degenerate(found, "mcc") == ""
+    assert degenerate(found, "macro_f1") == ""
+    against = result([yes, yes, no, yes, yes, yes], [0, 0, 0, 0, 1, 1])
+    assert degenerate(against, "mcc") == "on dev not above the majority"
+    alone = result([yes, no], [0, 0])
+    assert degenerate(alone, "mcc") == degenerate(alone) == "on dev not above the majority"
