@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 MARKED = 30  # up to so many points, each carries its marker
+APART = 0.09  # inches between the points of two series at one category
 
 
 def draw_curve(panel: Panel, width: float = PAGE) -> Figure:
@@ -43,10 +44,11 @@ def draw_curve(panel: Panel, width: float = PAGE) -> Figure:
     figure = Figure(figsize=(width, 0.48 * width + 0.5 + legend_height(names, width)))
     axes = figure.add_subplot()
     x, ticks = panel.arrays["x"].astype(float), panel.labels.get("x_ticks")
+    reach = 0.0 if ticks is None else min(0.55, APART * (len(series) - 1) * len(ticks) / (0.85 * width))
     for i in drawing_order(series):
         values, style = values_of(panel, i), series[i]["style"]
         if ticks is not None:
-            place = x + dodge(i, len(series), 0.55)
+            place = x + dodge(i, len(series), reach)
             draw_points(axes, place, values, i, series[i], linestyle=DASHES[style], linewidth=0.8, capsize=0)
         else:
             found = ~np.isnan(values[0])  # what was measured now and then is joined over the gaps
@@ -76,7 +78,9 @@ def _numbers(axes: Axes, x: Array, width: float, *, log: bool) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
     if not log:
-        axes.xaxis.set_major_locator(MaxNLocator(max(3, int(1.3 * width)), steps=[1, 2, 2.5, 5, 10]))
+        whole = bool((x == np.round(x)).all())  # epochs: there is no half one
+        locator = MaxNLocator(max(3, int(1.3 * width)), steps=[1, 2, 2.5, 5, 10], integer=whole)
+        axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: spoken_number(value)))
         axes.margins(x=0.02)
         return
