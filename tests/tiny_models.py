@@ -137,9 +137,13 @@ def _wordpiece(positions: int) -> Any:
     engine.normalizer = normalizers.BertNormalizer()
     engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    engine.train_from_iterator(
-        TEXTS, trainers.WordPieceTrainer(vocab_size=260, special_tokens=special, show_progress=False)
-    )
+    for _ in range(
+        2
+    ):  # its ties fall by the numbers of pieces such as "##a", which are drawn unless they are given
+        engine.train_from_iterator(
+            TEXTS, trainers.WordPieceTrainer(vocab_size=260, special_tokens=special, show_progress=False)
+        )
+        special += sorted(piece for piece in engine.get_vocab() if piece.startswith("##") and len(piece) == 3)
     return BertTokenizer(vocab=_in_order(engine), model_max_length=positions)
 
 
