@@ -86,7 +86,8 @@ def test_every_sentence_is_what_attention_map_gives(
 def test_float32_is_exact(level: Any, tmp_path: Path) -> None:
     """No two texts have as many pieces, so that each is read by itself, as a single text is."""
     model = tiny_model("bert")
-    texts = ["cats", "cats bark", "cats ☃ bark at night", "the cats bark at the dogs"]
+    texts = ["cats", "cats bark", "cats ☃ bark at night", "the cats bark at the dogs at night"]
+    assert len({len(model.tokenizer(text)["input_ids"]) for text in texts}) == len(texts)
     stored = store_maps(model, texts, tmp_path / "m", level=level, dtype="float32", heads=[1], layers=[2])
     for one, text in zip(stored.sentences, texts, strict=True):
         expected = pk.attention_map(model, text, level, layers=[2], heads=[1])
